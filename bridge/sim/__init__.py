@@ -1,0 +1,1 @@
+"""Venues that lie on purpose, and a consumer that checks: for the demo, the tests and the bench."""

@@ -1,0 +1,1 @@
+"""Venues: how each one speaks. Never imports the store; venues never import each other."""

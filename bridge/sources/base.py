@@ -1,0 +1,78 @@
+"""What every venue adapter offers. The reconciler and the listener are written against this, not against venues."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bridge.core.event import Event
+
+
+class Malformed(ValueError):
+    """A delivery or frame that is no event: says what is wrong, never quotes the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a venue's replay.
+
+    ``events`` are in the order of the answer. ``rows`` counts what was in it, ``malformed`` how many of those
+    could not be read. ``more`` is the venue's own word on whether there is more, None where it says nothing.
+    ``venue_now`` is the venue's clock at the answer (its ``Date`` header), aware UTC, None where absent.
+    """
+
+    events: tuple[Event, ...]
+    rows: int
+    malformed: int
+    more: bool | None
+    venue_now: datetime | None
+
+
+class Replay(Protocol):
+    """A venue's way to ask for past events."""
+
+    async def page(self, *, since: int | None, limit: int) -> Page:
+        """Rows with a number strictly above ``since`` (None: from the oldest retained), ascending, at most ``limit``.
+
+        Raises VenueError when there is no answer that could be read, after the retries of the REST client.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The socket is authenticated and subscribed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The socket is gone. ``misconfigured`` when trying again soon cannot help (a refused key)."""
+
+    reason: str
+    misconfigured: bool = False
+
+
+LiveUpdate = Connected | Disconnected | Event
+
+
+class Source(Protocol):
+    """One configured connection to a venue."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def replay(self) -> Replay: ...
+
+    def parse_webhook(self, body: bytes, delivery_id: str | None) -> Event:
+        """The event in a verified webhook body. ``sequence`` is None for a delivery without a number.
+
+        Raises Malformed when the body is no JSON object.
+        """
+        ...
+
+    def live(self) -> AsyncIterator[LiveUpdate]:
+        """What the socket says, for ever: it connects again by itself, with backoff, and says so."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,284 @@
+"""The tables, and the invariants that Postgres itself keeps. Statements stand beside their table, one file each."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _stream(*, primary_key: bool = False) -> Column:
+    return Column("stream_id", Integer, ForeignKey("streams.id"), primary_key=primary_key, nullable=False)
+
+
+# One row per stream: its lock is what orders the log. Updated with every batch, so it has no index but its keys.
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("source", Text, nullable=False),
+    Column("numbering", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1"),
+    Column("base", BigInteger),
+    Column("frontier", BigInteger),
+    Column("head", BigInteger, nullable=False, server_default="0"),
+    Column("position", BigInteger, nullable=False, server_default="0"),
+    Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
+    _time("anchored_at", nullable=True),
+    _time("stalled_at", nullable=True),
+    Column("gaps_open", Integer, nullable=False, server_default="0"),
+    Column("unmatched", Integer, nullable=False, server_default="0"),
+    Column("settle_s", Double, nullable=False),
+    Column("mismatches", Integer, nullable=False, server_default="0"),
+    _time("suspect_at", nullable=True),
+    CheckConstraint("numbering IN ('venue', 'bridge')", name="numbering"),
+    CheckConstraint("octet_length(chain) = 32", name="chain"),
+    CheckConstraint("frontier >= base AND (frontier IS NULL) = (base IS NULL)", name="frontier"),
+    CheckConstraint("position >= 0 AND epoch >= 1", name="position"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+events = Table(
+    "events",
+    metadata,
+    _stream(primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("transport", Text, nullable=False),
+    _time("occurred_at", nullable=True),
+    _time("received_at"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name="transport"),
+    CheckConstraint("sequence > 0", name="sequence"),
+    # A delivery without a number is matched by id, and only where its numbered twin was heard by replay first.
+    Index("events_replayed_id_idx", "stream_id", "event_id", postgresql_where=text("transport = 'replay'")),
+)
+
+# Append-only: a trigger refuses UPDATE. The bridge's own entries carry their data here; a venue's stays in events.
+log = Table(
+    "log",
+    metadata,
+    _stream(primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", BigInteger),
+    _time("appended_at"),
+    Column("chain", LargeBinary, nullable=False),
+    Column("data", LargeBinary),
+    CheckConstraint(
+        "kind IN ('event', 'gap', 'late', 'recovered', 'conflict', 'epoch')"
+        " AND (kind IN ('event', 'late', 'recovered')) = (sequence IS NOT NULL)"
+        " AND (sequence IS NULL) = (data IS NOT NULL)",
+        name="kind",
+    ),
+    CheckConstraint("position > 0 AND octet_length(chain) = 32", name="position"),
+    Index("log_once_idx", "stream_id", "epoch", "sequence", unique=True, postgresql_where=text("sequence IS NOT NULL")),
+)
+
+# What proves a stretch complete (proof) or gone for good (loss). ``last`` is inclusive.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _stream(),
+    Column("epoch", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    _time("recorded_at"),
+    _time("refuted_at", nullable=True),
+    CheckConstraint("verdict IN ('proof', 'loss')", name="verdict"),
+    CheckConstraint("first <= last", name="span"),
+    Index("evidence_span_idx", "stream_id", "epoch", "last"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _stream(),
+    Column("epoch", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    _time("opened_at"),
+    _time("due_at"),
+    _time("deadline_at", nullable=True),
+    Column("reads", Integer, nullable=False, server_default="0"),
+    Column("withheld", Text),
+    _time("closed_at", nullable=True),
+    Column("found", BigInteger, nullable=False, server_default="0"),
+    Column("lost", BigInteger, nullable=False, server_default="0"),
+    Column("healed_by", Text),
+    CheckConstraint("state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name="state"),
+    CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
+    CheckConstraint("first <= last", name="span"),
+    Index("gaps_open_idx", "stream_id", "epoch", "first", unique=True, postgresql_where=text("state = 'open'")),
+    Index("gaps_history_idx", "stream_id", "id"),
+    postgresql_with={"fillfactor": "70"},
+)
+
+# Other content for a number that is stored already: kept, told as a conflict, never mixed with the first.
+variants = Table(
+    "variants",
+    metadata,
+    _stream(primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("content", LargeBinary, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("transport", Text, nullable=False),
+    _time("occurred_at", nullable=True),
+    _time("received_at"),
+    Column("digest", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("held", Boolean, nullable=False, server_default="false"),
+)
+
+# A delivery that carried no number: durable by its id until the numbered row turns up.
+sightings = Table(
+    "sightings",
+    metadata,
+    _stream(primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("transport", Text, nullable=False),
+    _time("received_at"),
+    Column("payload", LargeBinary, nullable=False),
+    Column("epoch", Integer),
+    Column("sequence", BigInteger),
+    _time("reported_at", nullable=True),
+    Index("sightings_unmatched_idx", "stream_id", "received_at", postgresql_where=text("sequence IS NULL")),
+)
+
+# How often each transport told of an event of the stream, and how often it was the first to.
+heard = Table(
+    "heard",
+    metadata,
+    _stream(primary_key=True),
+    Column("transport", Text, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    _time("last_at"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# When the sweeps of a stream are due. Ringing the bell moves ``due_at`` to now and counts ``rung``.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    _stream(primary_key=True),
+    Column("kind", Text, primary_key=True),
+    _time("due_at"),
+    Column("rung", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('tail', 'audit')", name="kind"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# Who may do what only one may do at a time. ``fence`` grows with every change of holder.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    _time("until"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# What a listener last said of its connection, for people.
+connections = Table(
+    "connections",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    _time("changed_at"),
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("reason", Text),
+    _time("changed_at"),
+    CheckConstraint("state IN ('active', 'stopped')", name="state"),
+)
+
+# How far a destination has acknowledged a stream. Claimed by moving ``due_at`` to the end of a lease;
+# ``attempt`` is the fence.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("destination_id", Integer, ForeignKey("destinations.id"), primary_key=True),
+    _stream(primary_key=True),
+    Column("position", BigInteger, nullable=False, server_default="0"),
+    Column("attempt", BigInteger, nullable=False, server_default="0"),
+    _time("due_at"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    _time("failing_since", nullable=True),
+    Column("last_error", Text),
+    CheckConstraint("position >= 0 AND failures >= 0", name="position"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# The history of deliveries: one row per failed attempt, one per run of successes.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
+    _stream(),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("latency_max_ms", Double, nullable=False),
+    _time("started_at"),
+    _time("ended_at"),
+    CheckConstraint("outcome IN ('accepted', 'refused', 'unknown')", name="outcome"),
+    CheckConstraint("first <= last AND entries > 0", name="run"),
+    Index("attempts_destination_idx", "destination_id", "id"),
+)
+
