@@ -1,0 +1,9 @@
+"""A PlayBatman that lies on purpose, with a seed, and knows what it assigned."""
+
+from bridge.sim.playbatman.faults import Faults
+from bridge.sim.playbatman.outbox import Delivery, Webhook
+from bridge.sim.playbatman.rest import API_KEY, rest_app
+from bridge.sim.playbatman.row import Row
+from bridge.sim.playbatman.venue import MARKETS, Venue
+
+__all__ = ["API_KEY", "MARKETS", "Delivery", "Faults", "Row", "Venue", "Webhook", "rest_app"]
