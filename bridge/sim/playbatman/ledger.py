@@ -18,10 +18,13 @@ class Ledger:
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
+        self._late: list[Row] = []
         self._epoch_from = 0
 
     def add(self, row: Row) -> None:
         self._rows.append(row)
+        if row.visible_at > row.assigned_at:
+            self._late.append(row)
 
     def open_epoch(self) -> None:
         """From here on readers see only what is added next."""
@@ -33,6 +36,11 @@ class Ledger:
     def after(self, ordinal: int, limit: int) -> list[Row]:
         """At most ``limit`` rows after the first ``ordinal`` ones, over all epochs."""
         return self._rows[ordinal : ordinal + limit]
+
+    def uncommitted(self, now: datetime) -> int:
+        """How many rows have a number and cannot be read yet."""
+        self._late = [row for row in self._late if row.visible_at > now]
+        return len(self._late)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.clock import Clock
+from bridge.sim.playbatman.connection import transport_of
 from bridge.sim.playbatman.facts import EVENT_TYPES
 from bridge.sim.playbatman.outbox import Webhook
 from bridge.sim.playbatman.replay import LIMIT_DEFAULT, LIMIT_MAX, Answer, Query, Replay, failure, success
@@ -20,8 +21,6 @@ from bridge.sim.playbatman.row import stamp
 from bridge.sim.playbatman.venue import Venue
 
 API_KEY = "sim-key"
-# A server on real sockets puts the function that kills the connection here; see `server`.
-ABORT = "bridge.sim.abort"
 WEBHOOKS_MAX = 20
 
 Answering = Callable[[Request], Awaitable[Answer]]
@@ -165,10 +164,10 @@ class Outage:
 
 async def abort(scope: Scope, receive: Receive) -> None:
     """Kill the connection without a word; under an in-process transport, raise what a client would see."""
-    kill = scope.get("extensions", {}).get(ABORT)
-    if kill is None:
+    transport = transport_of(scope)
+    if transport is None:
         raise httpx.ConnectError("connection refused")
-    kill()
+    transport.abort()
     while not (await receive())["type"].endswith(".disconnect"):
         pass
 

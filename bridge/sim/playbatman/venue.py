@@ -146,6 +146,10 @@ class Venue:
     def head(self) -> Row | None:
         return self._ledger.head()
 
+    def uncommitted(self, now: datetime) -> int:
+        """How many rows have a number and cannot be read yet."""
+        return self._ledger.uncommitted(now)
+
     @property
     def conflicted(self) -> frozenset[tuple[int, int]]:
         """(epoch, sequence) of every row of which a webhook says something else."""

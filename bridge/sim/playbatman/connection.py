@@ -1,0 +1,35 @@
+"""The server's connections, opened up so that the venue can break them: applications see their transport."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+_TRANSPORT = "bridge.sim.transport"
+
+
+def transport_of(scope: Scope) -> asyncio.Transport | None:
+    """The TCP connection of a request, None under an in-process transport."""
+    transport = scope.get("extensions", {}).get(_TRANSPORT)
+    return transport if isinstance(transport, asyncio.Transport) else None
+
+
+def _lending(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
+    async def lend(scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = {**scope.get("extensions", {}), _TRANSPORT: transport}
+        await app({**scope, "extensions": extensions}, receive, send)
+
+    return lend
+
+
+class BreakableHttp(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app = _lending(self.app, transport)
+
+
+class BreakableSocket(WebSocketsSansIOProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.app = _lending(self.app, self.transport)
