@@ -125,6 +125,7 @@ class Control:
 
     async def _silence_sockets(self, request: Request) -> dict[str, object]:
         self._venue.go_silent(self._clock.now(), await _seconds(request))
+        self._sockets.listen(self._clock.now())
         return {"silent": True}
 
     async def _down(self, request: Request) -> dict[str, object]:
