@@ -1,10 +1,13 @@
 """The REST front: keys, limits, the replay's envelope, and each lie it can tell."""
 
+import json
+from random import Random
+
 import httpx
 import pytest
 
 from bridge.clock import ManualClock
-from bridge.sim.playbatman import Venue
+from bridge.sim.playbatman import Faults, Venue
 from tests.sim.support import START, at, events_of, reader, venue_with
 
 EVENTS = "/api/v1/events"
@@ -149,6 +152,24 @@ async def test_a_row_is_missing_from_the_inside_of_a_page_once_and_never_again()
         first, second = await numbers(client), await numbers(client)
     assert first == [truth(venue)[0], truth(venue)[2]]
     assert second == truth(venue)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_however_it_lies_it_never_invents_a_row_nor_leaves_the_order(seed: int) -> None:
+    venue = Venue(seed=seed, start=START, faults=Faults.draw(Random(seed), lying=True), retention_s=60)
+    clock, held = ManualClock(START), dict[str, dict[str, object]]()
+    async with reader(venue, clock) as client:
+        for _ in range(40):
+            clock.advance(1)
+            venue.emit(clock.now(), 3)
+            answer = await client.get(EVENTS, params={"limit": 1000})
+            if answer.status_code == 200:
+                events = events_of(answer)
+                assert [e["sequence"] for e in events] == sorted({int(str(e["sequence"])) for e in events})
+                held |= {str(event["id"]): event for event in events}
+    true = {row.event_id: json.loads(row.encoded) for row in venue.assigned()}
+    assert held.items() <= true.items()
+    assert len(held) > len(true) / 2
 
 
 async def test_server_errors_come_at_their_rate() -> None:

@@ -66,6 +66,15 @@ async def test_a_cut_socket_ends_without_a_close_frame() -> None:
     assert closed.value.rcvd is None
 
 
+async def test_sockets_are_cut_by_the_clock() -> None:
+    config = SimConfig(events_per_s=0, faults=Faults(cut_every_s=0.5))
+    async with running(config) as venue, venue.socket() as socket:
+        await hear(socket)
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(socket)
+    assert closed.value.rcvd is None
+
+
 async def test_a_silenced_socket_is_open_and_says_nothing_not_even_pong() -> None:
     async with running(QUIET) as venue, venue.socket() as socket:
         await hear(socket)
@@ -76,8 +85,8 @@ async def test_a_silenced_socket_is_open_and_says_nothing_not_even_pong() -> Non
         await venue.told("emit", count=50)
         await (await socket.ping())  # the line itself is well: whatever was said before has arrived
         await venue.told("silence-sockets", seconds=0)
-        await socket.send(PING)
-        assert await hear(socket) == {"type": "PONG"}
+        await socket.send("junk")
+        assert (await hear(socket))["type"] == "ERROR"
 
 
 async def test_a_half_open_socket_does_not_even_read() -> None:
@@ -187,6 +196,14 @@ async def test_drain_answers_when_every_row_is_committed_and_every_webhook_has_e
         "accepted": len(receiver.got),
         "duplicated": len(receiver.got) - 100,
     }
+
+
+async def test_drain_waits_for_late_commits_when_nobody_is_pushed_to() -> None:
+    faults = Faults(late_commit_rate=1.0, late_commit_max_s=0.3)
+    async with running(SimConfig(events_per_s=0, faults=faults)) as venue:
+        await venue.told("emit", count=100)
+        await venue.told("drain")
+        assert len(events_of(await venue.http.get("/api/v1/events", params={"limit": 1000}))) == 100
 
 
 async def test_the_truth_is_what_an_honest_reader_sees() -> None:

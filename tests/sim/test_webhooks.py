@@ -123,6 +123,7 @@ def test_a_contradicting_webhook_has_the_number_of_its_row_and_another_payload()
     _, deliveries = due(venue)
     different = {d.row.key for d in deliveries if json.loads(d.body)["payload"] != json.loads(d.row.payload)}
     assert different == venue.conflicted
+    assert all(json.loads(delivery.body)["sequence"] == delivery.row.sequence for delivery in deliveries)
     assert 40 < len(different) < 130
 
 
