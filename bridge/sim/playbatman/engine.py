@@ -13,9 +13,7 @@ EMIT_PER_TICK_MAX = 5_000
 class Engine:
     """``events_per_s`` counts events of ours and may be changed at any time."""
 
-    def __init__(
-        self, venue: Venue, *, clock: Clock, sockets: Sockets, sender: Sender, events_per_s: float
-    ) -> None:
+    def __init__(self, venue: Venue, *, clock: Clock, sockets: Sockets, sender: Sender, events_per_s: float) -> None:
         self._venue = venue
         self._clock = clock
         self._sockets = sockets

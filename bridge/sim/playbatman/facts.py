@@ -182,9 +182,7 @@ class Trading:
                 "spread": 0.03,
                 "volume24h": self._rng.randint(100, 90_000),
             }
-            for outcome_id, name, low in zip(
-                self._outcomes[market_id], ("Yes", "No"), (bid, 97 - bid), strict=True
-            )
+            for outcome_id, name, low in zip(self._outcomes[market_id], ("Yes", "No"), (bid, 97 - bid), strict=True)
         ]
         return {"marketId": market_id, "prices": prices, "timestamp": at_ms}
 
@@ -227,9 +225,7 @@ class Trading:
         settled = {"id": uuid_of(rng), "positionId": uuid_of(rng), "marketId": market_id, "outcomeId": winner}
         settled |= {"operatorId": self._operator_id, "playerId": f"player-{rng.randint(1, 99)}"}
         settled |= {"shares": str(shares), "payoutPerShare": "1", "totalPayout": str(shares)}
-        self._add(
-            "SETTLEMENT_COMPLETED", market_id, {**settled, "transactionId": None, "status": "COMPLETED"}
-        )
+        self._add("SETTLEMENT_COMPLETED", market_id, {**settled, "transactionId": None, "status": "COMPLETED"})
 
     def snapshot(self, market_id: str, at_ms: int) -> list[tuple[str, dict[str, object]]]:
         """What a new subscriber is told of ``market_id``: (event type, payload) of prices and a book."""

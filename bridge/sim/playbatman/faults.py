@@ -58,9 +58,7 @@ class Faults:
     snapshot_on_subscribe: bool = False
 
     def __post_init__(self) -> None:
-        wrong = [
-            f.name for f in fields(self) if f.name.endswith("_rate") and not 0 <= getattr(self, f.name) <= 1
-        ]
+        wrong = [f.name for f in fields(self) if f.name.endswith("_rate") and not 0 <= getattr(self, f.name) <= 1]
         wrong += [f.name for f in fields(self) if f.name.endswith("_s") and getattr(self, f.name) < 0]
         if self.others_share is not None and not 0 <= self.others_share < 1:
             wrong.append("others_share")

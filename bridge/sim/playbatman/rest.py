@@ -174,6 +174,4 @@ async def abort(scope: Scope, receive: Receive) -> None:
 
 def rest_app(venue: Venue, *, clock: Clock, api_key: str = API_KEY) -> ASGIApp:
     """REST alone over ``venue``, for ``httpx.ASGITransport``."""
-    return Outage(
-        Starlette(routes=RestFront(venue, clock=clock, api_key=api_key).routes()), venue=venue, clock=clock
-    )
+    return Outage(Starlette(routes=RestFront(venue, clock=clock, api_key=api_key).routes()), venue=venue, clock=clock)

@@ -59,9 +59,7 @@ async def serve(config: SimConfig, *, clock: Clock, ready: Callable[[int], None]
     engine = Engine(venue, clock=clock, sockets=sockets, sender=sender, events_per_s=config.events_per_s)
     routes: list[BaseRoute] = [*front.routes(), WebSocketRoute("/ws", sockets.endpoint)]
     if config.control:
-        control = Control(
-            venue, clock=clock, engine=engine, sockets=sockets, sender=sender, replay=front.replay
-        )
+        control = Control(venue, clock=clock, engine=engine, sockets=sockets, sender=sender, replay=front.replay)
         routes += control.routes()
     app = Outage(Starlette(routes=routes), venue=venue, clock=clock)
     async with asyncio.TaskGroup() as parts:

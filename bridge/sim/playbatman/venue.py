@@ -244,9 +244,7 @@ class Venue:
 
     def is_silent(self, now: datetime) -> bool:
         """Sockets stay open and say nothing, not even PONG."""
-        return now < self._silent_until or self._within(
-            now, self.faults.silence_every_s, self.faults.silence_s
-        )
+        return now < self._silent_until or self._within(now, self.faults.silence_every_s, self.faults.silence_s)
 
     def cuts(self, now: datetime) -> int:
         """How many times the sockets have been cut by the clock until ``now``."""
