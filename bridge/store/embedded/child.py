@@ -21,10 +21,13 @@ from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAPABILITY_VERSION_3 = 0x20080522
 
 # Immediate shutdown. Nothing committed is lost (the next start replays the log), and unlike a fast shutdown
@@ -93,14 +96,24 @@ def _keep_least(libc: ctypes.CDLL, reach: list[str]) -> str | None:
         _set_capabilities(libc, effective=bits, permitted=permitted, inheritable=0)
         unreached = _unreached(reach)
         if unreached is None:
-            # Permitted must equal ambient: a surplus makes exec a "secure" one, and that clears the
-            # death signal.
-            _set_capabilities(libc, effective=bits, permitted=bits, inheritable=bits)
-            if capability is not None:
-                raised = libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
-                _checked(raised, "PR_CAP_AMBIENT_RAISE")
+            _settle_with(libc, bits, permitted)
             return None
     return unreached
+
+
+def _settle_with(libc: ctypes.CDLL, bits: int, permitted: int) -> None:
+    """Have ``bits`` and nothing else, across exec."""
+    if bits:
+        # access(2), by which Postgres looks for its own programs, would disregard them otherwise.
+        setpcap = 1 << CAP_SETPCAP
+        _set_capabilities(libc, effective=setpcap, permitted=permitted, inheritable=0)
+        _checked(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "PR_SET_SECUREBITS")
+    # Permitted must equal ambient: a surplus makes exec a "secure" one, and that clears the death signal.
+    _set_capabilities(libc, effective=bits, permitted=bits, inheritable=bits)
+    for capability in CAPABILITIES:
+        if capability is not None and bits & 1 << capability:
+            raised = libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
+            _checked(raised, "PR_CAP_AMBIENT_RAISE")
 
 
 def _unreached(reach: list[str]) -> str | None:

@@ -153,8 +153,7 @@ def await_predecessor(cluster: Path) -> None:
             asked = True
         if time.monotonic() > until:
             raise BridgeError(
-                f"a Postgres (pid {pid}) that no bridge owns still runs on {cluster}: stop it with"
-                f" 'kill -INT {pid}'"
+                f"a Postgres (pid {pid}) that no bridge owns still runs on {cluster}: stop it with 'kill -INT {pid}'"
             )
         time.sleep(PREDECESSOR_POLL_S)
 
