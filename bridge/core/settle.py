@@ -23,9 +23,7 @@ def settle(frontier: int, *, present: Sequence[int], proven: Coverage, lost: Cov
     is proven and absent is void and is passed in silence; one that is lost and not proven is told.
     """
     steps: list[int | Span] = []
-    lost_only = Coverage.of(
-        part for span in lost.spans if span.stop > frontier for part in proven.missing(span)
-    )
+    lost_only = Coverage.of(part for span in lost.spans if span.stop > frontier for part in proven.missing(span))
     at = frontier
     index = 0
     while at < until:

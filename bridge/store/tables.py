@@ -1,5 +1,7 @@
 """The tables, and the invariants that Postgres itself keeps. Statements stand beside their table, one file each."""
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -30,11 +32,11 @@ metadata = MetaData(
 )
 
 
-def _time(name: str, *, nullable: bool = False) -> Column:
+def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def _stream(*, primary_key: bool = False) -> Column:
+def _stream(*, primary_key: bool = False) -> Column[int]:
     return Column("stream_id", Integer, ForeignKey("streams.id"), primary_key=primary_key, nullable=False)
 
 
@@ -86,7 +88,7 @@ events = Table(
     Index("events_replayed_id_idx", "stream_id", "event_id", postgresql_where=text("transport = 'replay'")),
 )
 
-# Append-only: a trigger refuses UPDATE. The bridge's own entries carry their data here; a venue's stays in events.
+# Append-only: a trigger refuses UPDATE. The bridge's own entries carry their data here; a venue's is in events.
 log = Table(
     "log",
     metadata,
@@ -105,7 +107,14 @@ log = Table(
         name="kind",
     ),
     CheckConstraint("position > 0 AND octet_length(chain) = 32", name="position"),
-    Index("log_once_idx", "stream_id", "epoch", "sequence", unique=True, postgresql_where=text("sequence IS NOT NULL")),
+    Index(
+        "log_once_idx",
+        "stream_id",
+        "epoch",
+        "sequence",
+        unique=True,
+        postgresql_where=text("sequence IS NOT NULL"),
+    ),
 )
 
 # What proves a stretch complete (proof) or gone for good (loss). ``last`` is inclusive.
@@ -281,4 +290,3 @@ attempts = Table(
     CheckConstraint("first <= last AND entries > 0", name="run"),
     Index("attempts_destination_idx", "destination_id", "id"),
 )
-

@@ -1,0 +1,193 @@
+"""The door's queue: many callers share one commit, one commit in flight per stream, no timer.
+
+Whatever waits while a transaction is in the database joins the next one. The queue is bounded; a batch
+that Postgres refuses is committed piece by piece, so that one bad event never costs its neighbours theirs.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.clock import Clock
+from bridge.core.errors import Overloaded, StoreUnavailable
+from bridge.core.event import Event, Transport
+from bridge.ingest.submission import Finding, NewEpoch, Receipt, StreamSpec, Submission
+from bridge.ingest.transaction import Committed, commit
+from bridge.store import streams, sweeps
+from bridge.store.engine import store_errors
+
+SWEEP_KINDS = ("tail", "audit")
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One stream's queue."""
+
+    spec: StreamSpec
+    stream_id: int
+    waiting: deque[tuple[Submission, asyncio.Future[Receipt]]] = field(default_factory=deque)
+    events_waiting: int = 0
+    busy: bool = False
+    unsettled: bool = False
+
+    def take(self, events_max: int) -> list[tuple[Submission, asyncio.Future[Receipt]]]:
+        batch: list[tuple[Submission, asyncio.Future[Receipt]]] = []
+        size = 0
+        while self.waiting and (not batch or size + len(self.waiting[0][0].events) <= events_max):
+            batch.append(self.waiting.popleft())
+            size += len(batch[-1][0].events)
+        self.events_waiting -= size
+        return batch
+
+
+class Door:
+    """Where events come in. Use as ``async with``: its commits run in a task group of its own."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Clock,
+        specs: Mapping[str, StreamSpec],
+        *,
+        events_waiting_max: int = 20_000,
+        batch_events_max: int = 1_000,
+        on_commit: Callable[[Committed], None] = lambda committed: None,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._specs = dict(specs)
+        self._lanes: dict[str, _Lane] = {}
+        self._opening = asyncio.Lock()
+        self._events_waiting_max = events_waiting_max
+        self._batch_events_max = batch_events_max
+        self._on_commit = on_commit
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def accept(self, stream: str, events: Sequence[Event], *, transport: Transport) -> Receipt:
+        """Store ``events``; returns after the commit that holds them.
+
+        Raises:
+            Overloaded: more is waiting than ``events_waiting_max``; nothing of this call was stored.
+            StoreUnavailable: the database is away; whether this call was stored is unknown.
+        """
+        return await self._submit(stream, Submission(events=events, transport=transport))
+
+    async def record(self, stream: str, finding: Finding) -> Receipt:
+        """Add what a reader found out to what is known of the stream, and settle all that is complete.
+
+        What was found out of an epoch that is sealed by now says nothing of the present one and is ignored.
+        """
+        return await self._submit(stream, Submission(finding=finding))
+
+    async def open_epoch(self, stream: str, epoch: NewEpoch) -> Receipt:
+        """Seal the stream's epoch and begin the next one. Does nothing if that epoch was sealed before."""
+        return await self._submit(stream, Submission(epoch=epoch))
+
+    async def ring(self, stream: str) -> None:
+        """Have the tail of the numbered stream read at once."""
+        with store_errors():
+            async with self._engine.begin() as connection:
+                await sweeps.ring(connection, stream=stream, now=self._clock.now())
+
+    async def open(self, stream: str) -> int:
+        """Make the stream if it is new; returns its id."""
+        return (await self._lane(stream)).stream_id
+
+    async def _submit(self, stream: str, submission: Submission) -> Receipt:
+        lane = self._lanes.get(stream) or await self._lane(stream)
+        if lane.events_waiting + len(submission.events) > self._events_waiting_max:
+            raise Overloaded(f"{stream}: {lane.events_waiting} events are waiting for the database")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        lane.waiting.append((submission, future))
+        lane.events_waiting += len(submission.events)
+        if not lane.busy:
+            lane.busy = True
+            self._tasks.create_task(self._drain(lane))
+        return await future
+
+    async def _lane(self, stream: str) -> _Lane:
+        async with self._opening:
+            if stream not in self._lanes:
+                spec = self._specs[stream]
+                with store_errors():
+                    async with self._engine.begin() as connection:
+                        row = await streams.ensure(
+                            connection,
+                            name=spec.name,
+                            source=spec.source,
+                            numbering=spec.numbering,
+                            settle_s=spec.settle_s,
+                        )
+                        if spec.numbering == "venue":
+                            await sweeps.ensure(
+                                connection, stream_id=row.id, kinds=SWEEP_KINDS, now=self._clock.now()
+                            )
+                self._lanes[stream] = _Lane(spec, row.id)
+            return self._lanes[stream]
+
+    async def _drain(self, lane: _Lane) -> None:
+        """Commit batch after batch until nothing waits. Errors go to the callers, never out of here."""
+        try:
+            while lane.waiting:
+                batch = lane.take(self._batch_events_max)
+                await self._commit_batch(lane, batch)
+        finally:
+            lane.busy = False
+
+    async def _commit_batch(self, lane: _Lane, batch: list[tuple[Submission, asyncio.Future[Receipt]]]) -> None:
+        try:
+            committed = await self._transact(lane, [submission for submission, _ in batch])
+        except StoreUnavailable as error:
+            _fail(batch, error)
+        except DBAPIError as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            middle = len(batch) // 2
+            await self._commit_batch(lane, batch[:middle])
+            await self._commit_batch(lane, batch[middle:])
+        except BaseException:
+            _fail(batch, StoreUnavailable("the bridge is stopping"))
+            raise
+        else:
+            for (_, future), receipt in zip(batch, committed.receipts, strict=True):
+                if not future.done():
+                    future.set_result(receipt)
+
+    async def _transact(self, lane: _Lane, batch: list[Submission]) -> Committed:
+        """Commit the batch; what is complete but too long to settle in one transaction follows in more of them."""
+        committed = await self._commit(lane, batch)
+        while lane.unsettled:
+            await self._commit(lane, [])
+        return committed
+
+    async def _commit(self, lane: _Lane, batch: list[Submission]) -> Committed:
+        with store_errors():
+            async with self._engine.begin() as connection:
+                committed = await commit(
+                    connection, lane.spec, lane.stream_id, batch, now=self._clock.now(), walk=lane.unsettled
+                )
+        lane.unsettled = committed.unsettled
+        self._on_commit(committed)
+        return committed
+
+
+def _fail(batch: list[tuple[Submission, asyncio.Future[Receipt]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

@@ -1,0 +1,150 @@
+"""Events: what the venue said, once per number, payload verbatim."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.core.event import Event, Transport
+
+
+class Stored(NamedTuple):
+    """What a stored event is compared by."""
+
+    event_id: str
+    type: str
+    key: str
+    digest: bytes
+
+
+class Pending(NamedTuple):
+    """A stored event at or above the frontier."""
+
+    sequence: int
+    digest: bytes
+    occurred_at: datetime | None
+    received_at: datetime
+
+
+_INSERT = text("""
+INSERT INTO events (stream_id, epoch, sequence, event_id, type, key, transport, occurred_at, received_at,
+                    digest, payload)
+SELECT :stream_id, :epoch, sequence, event_id, type, key, transport, occurred_at, :received_at, digest, payload
+FROM unnest(CAST(:sequences AS bigint[]), CAST(:event_ids AS text[]), CAST(:types AS text[]),
+            CAST(:keys AS text[]), CAST(:transports AS text[]), CAST(:occurred AS timestamptz[]),
+            CAST(:digests AS bytea[]), CAST(:payloads AS bytea[]))
+     AS heard (sequence, event_id, type, key, transport, occurred_at, digest, payload)
+ON CONFLICT DO NOTHING
+RETURNING sequence
+""")
+
+_STORED = text("""
+SELECT sequence, event_id, type, key, digest FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence = ANY(CAST(:sequences AS bigint[]))
+""")
+
+_PAYLOAD = text("""
+SELECT payload FROM events WHERE stream_id = :stream_id AND epoch = :epoch AND sequence = :sequence
+""")
+
+_PENDING = text("""
+SELECT sequence, digest, occurred_at, received_at FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :frontier
+ORDER BY sequence LIMIT :limit
+""")
+
+_NUMBERS = text("""
+SELECT sequence FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence BETWEEN :first AND :last
+ORDER BY sequence LIMIT :limit
+""")
+
+_LAST_BELOW = text("""
+SELECT sequence, occurred_at FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence < :below
+ORDER BY sequence DESC LIMIT 1
+""")
+
+_NEXT_RECEIVED = text("""
+SELECT received_at FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :sequence ORDER BY sequence LIMIT 1
+""")
+
+_BY_ID = text("""
+SELECT event_id, epoch, sequence FROM events
+WHERE stream_id = :stream_id AND transport = 'replay' AND event_id = ANY(CAST(:event_ids AS text[]))
+""")
+
+
+async def insert(
+    conn: AsyncConnection,
+    *,
+    stream_id: int,
+    epoch: int,
+    heard: Sequence[tuple[Event, Transport]],
+    received_at: datetime,
+) -> set[int]:
+    """Store what is new of ``heard`` (numbered, ascending, each number once); returns the numbers that were."""
+    rows = [event for event, _ in heard]
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "received_at": received_at,
+        "sequences": [event.sequence for event in rows],
+        "event_ids": [event.event_id for event in rows],
+        "types": [event.type for event in rows],
+        "keys": [event.key for event in rows],
+        "transports": [transport.value for _, transport in heard],
+        "occurred": [event.occurred_at for event in rows],
+        "digests": [event.digest for event in rows],
+        "payloads": [event.payload for event in rows],
+    }
+    return set((await conn.execute(_INSERT, values)).scalars())
+
+
+async def stored(conn: AsyncConnection, *, stream_id: int, epoch: int, sequences: Sequence[int]) -> dict[int, Stored]:
+    """What is stored under ``sequences``, by number."""
+    rows = await conn.execute(_STORED, {"stream_id": stream_id, "epoch": epoch, "sequences": list(sequences)})
+    return {row[0]: Stored(*row[1:]) for row in rows}
+
+
+async def payload(conn: AsyncConnection, *, stream_id: int, epoch: int, sequence: int) -> bytes:
+    """The payload of one stored event, verbatim."""
+    values = {"stream_id": stream_id, "epoch": epoch, "sequence": sequence}
+    return bytes((await conn.execute(_PAYLOAD, values)).scalar_one())
+
+
+async def pending(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, limit: int) -> list[Pending]:
+    """The first ``limit`` stored events at or above ``frontier``, ascending."""
+    values = {"stream_id": stream_id, "epoch": epoch, "frontier": frontier, "limit": limit}
+    return [Pending(*row) for row in await conn.execute(_PENDING, values)]
+
+
+async def numbers(
+    conn: AsyncConnection, *, stream_id: int, epoch: int, first: int, last: int, limit: int
+) -> list[int]:
+    """The stored numbers from ``first`` to ``last`` (inclusive), ascending, at most ``limit``."""
+    values = {"stream_id": stream_id, "epoch": epoch, "first": first, "last": last, "limit": limit}
+    return list((await conn.execute(_NUMBERS, values)).scalars())
+
+
+async def last_below(
+    conn: AsyncConnection, *, stream_id: int, epoch: int, below: int
+) -> tuple[int, datetime | None] | None:
+    """Number and venue time of the nearest stored event under ``below``, or None."""
+    row = (await conn.execute(_LAST_BELOW, {"stream_id": stream_id, "epoch": epoch, "below": below})).first()
+    return None if row is None else (row[0], row[1])
+
+
+async def next_received(conn: AsyncConnection, *, stream_id: int, epoch: int, sequence: int) -> datetime | None:
+    """When the nearest stored event above ``sequence`` was heard, or None."""
+    values = {"stream_id": stream_id, "epoch": epoch, "sequence": sequence}
+    return (await conn.execute(_NEXT_RECEIVED, values)).scalar_one_or_none()
+
+
+async def by_id(conn: AsyncConnection, *, stream_id: int, event_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Epoch and number of the events heard by replay first, by venue id."""
+    rows = await conn.execute(_BY_ID, {"stream_id": stream_id, "event_ids": list(event_ids)})
+    return {row[0]: (row[1], row[2]) for row in rows}

@@ -1,0 +1,156 @@
+"""Gaps: the holes that outlived their grace, from the moment they are told of to how they ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.core.span import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One gap. ``first`` and ``last`` are inclusive; ``found`` and ``lost`` count its numbers once it is closed."""
+
+    id: int
+    epoch: int
+    first: int
+    last: int
+    state: str
+    opened_at: datetime
+    deadline_at: datetime | None
+    reads: int
+    withheld: str | None
+    closed_at: datetime | None
+    found: int
+    lost: int
+    healed_by: str | None
+
+
+_COLUMNS = "id, epoch, first, last, state, opened_at, deadline_at, reads, withheld, closed_at, found, lost, healed_by"
+
+_HOLES = text("""
+SELECT hole_first, sequence - 1, received_at
+FROM (SELECT sequence, received_at,
+             coalesce(lag(sequence) OVER (ORDER BY sequence) + 1, :frontier) AS hole_first
+      FROM events WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :frontier) AS above
+WHERE sequence > hole_first AND received_at <= :appeared_before
+ORDER BY sequence LIMIT :limit
+""")
+
+_OPEN = text("""
+INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, deadline_at)
+SELECT :stream_id, :epoch, first, last, opened_at, :now, :deadline_at
+FROM unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]), CAST(:opened AS timestamptz[]))
+     AS hole (first, last, opened_at)
+ON CONFLICT DO NOTHING
+""")
+
+_OPEN_SPANS = text("""
+SELECT first, last FROM gaps WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open'
+""")
+
+# A gap is over when the frontier has passed it. What was found or lost in it decides what it was.
+_CLOSE = text("""
+WITH passed AS (
+    SELECT id,
+           (SELECT count(*) FROM events
+            WHERE events.stream_id = gaps.stream_id AND events.epoch = gaps.epoch
+              AND sequence BETWEEN first AND last) AS found,
+           (SELECT max(transport) FROM events
+            WHERE events.stream_id = gaps.stream_id AND events.epoch = gaps.epoch
+              AND sequence BETWEEN first AND last) AS healed_by,
+           (SELECT coalesce(sum(least(evidence.last, gaps.last) - greatest(evidence.first, gaps.first) + 1), 0)
+            FROM evidence
+            WHERE evidence.stream_id = gaps.stream_id AND evidence.epoch = gaps.epoch AND verdict = 'loss'
+              AND evidence.last >= gaps.first AND evidence.first <= gaps.last) AS lost
+    FROM gaps WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open' AND last < :frontier)
+UPDATE gaps SET closed_at = :now, found = passed.found, lost = passed.lost, healed_by = passed.healed_by,
+    state = CASE WHEN passed.lost > 0 THEN 'lost' WHEN passed.found > 0 THEN 'recovered' ELSE 'void' END
+FROM passed WHERE gaps.id = passed.id
+RETURNING gaps.id
+""")
+
+_READ_AT = text("""
+UPDATE gaps SET reads = reads + 1, withheld = :withheld
+WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open' AND first <= :upto
+""")
+
+_LIST = text(f"""
+SELECT {_COLUMNS} FROM gaps
+WHERE stream_id = :stream_id AND id > :after AND (NOT :open_only OR state = 'open')
+ORDER BY id LIMIT :limit
+""")
+
+_COUNTS = text("SELECT state, count(*) FROM gaps WHERE stream_id = :stream_id GROUP BY state")
+
+
+async def holes(
+    conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, appeared_before: datetime, limit: int
+) -> list[tuple[Span, datetime]]:
+    """The runs without an event between ``frontier`` and the newest event, with the time each one showed."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "frontier": frontier,
+        "appeared_before": appeared_before,
+        "limit": limit,
+    }
+    rows = await conn.execute(_HOLES, values)
+    return [(Span.inclusive(first, last), showed_at) for first, last, showed_at in rows]
+
+
+async def open_spans(conn: AsyncConnection, *, stream_id: int, epoch: int) -> list[Span]:
+    """The spans of the gaps that are open."""
+    rows = await conn.execute(_OPEN_SPANS, {"stream_id": stream_id, "epoch": epoch})
+    return [Span.inclusive(first, last) for first, last in rows]
+
+
+async def open_all(
+    conn: AsyncConnection,
+    *,
+    stream_id: int,
+    epoch: int,
+    found: Sequence[tuple[Span, datetime]],
+    deadline_at: datetime | None,
+    now: datetime,
+) -> int:
+    """Open a gap for each span; returns how many are new. The caller holds the stream's lock."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "firsts": [span.first for span, _ in found],
+        "lasts": [span.last for span, _ in found],
+        "opened": [showed_at for _, showed_at in found],
+        "deadline_at": deadline_at,
+        "now": now,
+    }
+    return (await conn.execute(_OPEN, values)).rowcount
+
+
+async def close_passed(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, now: datetime) -> int:
+    """Close the open gaps below ``frontier`` as recovered, void or lost; returns how many."""
+    values = {"stream_id": stream_id, "epoch": epoch, "frontier": frontier, "now": now}
+    return len((await conn.execute(_CLOSE, values)).all())
+
+
+async def note_read(conn: AsyncConnection, *, stream_id: int, epoch: int, upto: int, withheld: str | None) -> None:
+    """Count a read for every open gap that it reached, with the clause that withheld its proof, if any."""
+    values = {"stream_id": stream_id, "epoch": epoch, "upto": upto, "withheld": withheld}
+    await conn.execute(_READ_AT, values)
+
+
+async def listing(
+    conn: AsyncConnection, *, stream_id: int, after: int = 0, open_only: bool = False, limit: int = 100
+) -> list[Gap]:
+    """Gaps in the order they were opened, after the id ``after``."""
+    values = {"stream_id": stream_id, "after": after, "open_only": open_only, "limit": limit}
+    return [Gap(*row) for row in await conn.execute(_LIST, values)]
+
+
+async def counts(conn: AsyncConnection, *, stream_id: int) -> dict[str, int]:
+    """How many gaps of the stream are in each state."""
+    rows = await conn.execute(_COUNTS, {"stream_id": stream_id})
+    return {state: int(count) for state, count in rows}

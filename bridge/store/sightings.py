@@ -1,0 +1,80 @@
+"""Sightings: deliveries that carried no number, durable by their id until the numbered row turns up."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.core.event import Event, Transport
+
+
+class Match(NamedTuple):
+    """A sighting's id and the number it turned out to be."""
+
+    event_id: str
+    epoch: int
+    sequence: int
+
+
+_INSERT = text("""
+INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload)
+SELECT :stream_id, event_id, type, key, transport, :received_at, payload
+FROM unnest(CAST(:event_ids AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]),
+            CAST(:transports AS text[]), CAST(:payloads AS bytea[]))
+     AS seen (event_id, type, key, transport, payload)
+ON CONFLICT DO NOTHING
+RETURNING event_id
+""")
+
+_MATCH = text("""
+UPDATE sightings SET epoch = found.epoch, sequence = found.sequence
+FROM unnest(CAST(:event_ids AS text[]), CAST(:epochs AS int[]), CAST(:sequences AS bigint[]))
+     AS found (event_id, epoch, sequence)
+WHERE sightings.stream_id = :stream_id AND sightings.event_id = found.event_id AND sightings.sequence IS NULL
+""")
+
+_REPORT = text("""
+UPDATE sightings SET reported_at = :now
+WHERE stream_id = :stream_id AND sequence IS NULL AND reported_at IS NULL AND received_at <= :before
+RETURNING event_id
+""")
+
+
+async def insert(
+    conn: AsyncConnection,
+    *,
+    stream_id: int,
+    seen: Sequence[tuple[Event, Transport]],
+    received_at: datetime,
+) -> list[str]:
+    """Store sightings (each id once, ascending); returns the ids that are new."""
+    rows = [event for event, _ in seen]
+    values = {
+        "stream_id": stream_id,
+        "received_at": received_at,
+        "event_ids": [event.event_id for event in rows],
+        "types": [event.type for event in rows],
+        "keys": [event.key for event in rows],
+        "transports": [transport.value for _, transport in seen],
+        "payloads": [event.payload for event in rows],
+    }
+    return list((await conn.execute(_INSERT, values)).scalars())
+
+
+async def match(conn: AsyncConnection, *, stream_id: int, matches: Sequence[Match]) -> int:
+    """Give sightings their numbers; returns how many were still waiting for one."""
+    values = {
+        "stream_id": stream_id,
+        "event_ids": [item.event_id for item in matches],
+        "epochs": [item.epoch for item in matches],
+        "sequences": [item.sequence for item in matches],
+    }
+    return (await conn.execute(_MATCH, values)).rowcount
+
+
+async def report(conn: AsyncConnection, *, stream_id: int, before: datetime, now: datetime) -> list[str]:
+    """Mark the sightings that nothing matched since ``before``; returns the ids not reported yet."""
+    values = {"stream_id": stream_id, "before": before, "now": now}
+    return list((await conn.execute(_REPORT, values)).scalars())

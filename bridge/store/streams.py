@@ -1,0 +1,97 @@
+"""Streams: the row whose lock orders a log, and everything that the door must know before it decides."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream as it stands.
+
+    ``frontier`` is the first number that is not proven, ``head`` the highest known to exist, ``base`` the first
+    number of the epoch that is the bridge's to prove; base and frontier are None until the venue was asked.
+    ``anchored_at`` is the venue's time of the newest thing below the frontier: what follows it may expire
+    upstream from then on, one retention later. ``stalled_at`` is when the hole at the frontier appeared.
+    """
+
+    id: int
+    name: str
+    source: str
+    numbering: str
+    epoch: int
+    base: int | None
+    frontier: int | None
+    head: int
+    position: int
+    chain: bytes
+    anchored_at: datetime | None
+    stalled_at: datetime | None
+    gaps_open: int
+    unmatched: int
+    settle_s: float
+    mismatches: int
+    suspect_at: datetime | None
+
+
+_COLUMNS = (
+    "id, name, source, numbering, epoch, base, frontier, head, position, chain, anchored_at, stalled_at,"
+    " gaps_open, unmatched, settle_s, mismatches, suspect_at"
+)
+
+_ENSURE = text("""
+INSERT INTO streams (name, source, numbering, base, frontier, settle_s)
+VALUES (:name, :source, :numbering, :base, :base, :settle_s)
+ON CONFLICT (name) DO NOTHING
+""")
+
+_LOCK = text(f"SELECT {_COLUMNS} FROM streams WHERE id = :id FOR NO KEY UPDATE")
+
+_READ = text(f"SELECT {_COLUMNS} FROM streams WHERE name = :name")
+
+_LIST = text(f"SELECT {_COLUMNS} FROM streams ORDER BY name LIMIT :limit")
+
+_SAVE = text("""
+UPDATE streams SET
+    epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
+    anchored_at = :anchored_at, stalled_at = :stalled_at, gaps_open = :gaps_open, unmatched = :unmatched,
+    settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at
+WHERE id = :id
+""")
+
+
+async def ensure(conn: AsyncConnection, *, name: str, source: str, numbering: str, settle_s: float) -> Stream:
+    """The stream of that name, made if it is new. One that the bridge numbers itself begins at 1."""
+    base = 1 if numbering == "bridge" else None
+    values = {"name": name, "source": source, "numbering": numbering, "base": base, "settle_s": settle_s}
+    await conn.execute(_ENSURE, values)
+    stream = await read(conn, name)
+    if stream is None:
+        raise LookupError(f"stream {name} was not made")
+    return stream
+
+
+async def lock(conn: AsyncConnection, stream_id: int) -> Stream:
+    """The stream, locked until the transaction ends: who holds it may append to its log."""
+    return _stream((await conn.execute(_LOCK, {"id": stream_id})).mappings().one())
+
+
+async def read(conn: AsyncConnection, name: str) -> Stream | None:
+    row = (await conn.execute(_READ, {"name": name})).mappings().one_or_none()
+    return None if row is None else _stream(row)
+
+
+async def listing(conn: AsyncConnection, *, limit: int = 1000) -> list[Stream]:
+    """Streams by name, at most ``limit``."""
+    return [_stream(row) for row in (await conn.execute(_LIST, {"limit": limit})).mappings()]
+
+
+async def save(conn: AsyncConnection, stream: Stream) -> None:
+    """Write back what may change; the caller holds the lock."""
+    await conn.execute(_SAVE, asdict(stream))
+
+
+def _stream(row: RowMapping) -> Stream:
+    return Stream(**row)
