@@ -122,7 +122,12 @@ class EmbeddedPostgres:
             raise BridgeError("the embedded Postgres is started already")
         if threading.current_thread() is not threading.main_thread():
             raise BridgeError("the embedded Postgres must be started from the main thread")
-        bin_dir = find_binaries(self._bin_dir)
+        try:
+            self._start(find_binaries(self._bin_dir))
+        except OSError as error:
+            raise BridgeError(f"the folder {self._folder} cannot hold a Postgres: {error}") from error
+
+    def _start(self, bin_dir: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         # No link is left in the path: it is what a running server is recognised by.
         folder = self._folder.resolve()

@@ -1,0 +1,126 @@
+"""What every part of the configuration is made of: frozen, nothing unknown, and no secret in its ``repr``."""
+
+import base64
+import binascii
+from ipaddress import ip_address
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+SIGNING_PREFIX = "whsec_"
+SIGNING_BYTES_MIN = 24
+SIGNING_BYTES_MAX = 64
+
+
+class Shape(BaseModel):
+    """A table of the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def url_with(*schemes: str) -> AfterValidator:
+    """A check that text is a URL of one of ``schemes``, with a host and without a name or password in it."""
+
+    def check(url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+            _ = host is not None and ":" in host and ip_address(host)
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme not in schemes:
+            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        if not host or port == 0:
+            raise ValueError("names no host and port that can be reached")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold a user name or password")
+        if parts.fragment:
+            raise ValueError("must not hold a fragment")
+        return url
+
+    return AfterValidator(check)
+
+
+def _as_many(value: object) -> object:
+    """One secret, or a list of them while rotating."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    try:
+        if not text.startswith(SIGNING_PREFIX):
+            raise ValueError
+        key = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
+    except (ValueError, binascii.Error):
+        raise ValueError(f"must be {SIGNING_PREFIX} followed by base64") from None
+    if not SIGNING_BYTES_MIN <= len(key) <= SIGNING_BYTES_MAX:
+        raise ValueError(f"must hold {SIGNING_BYTES_MIN} to {SIGNING_BYTES_MAX} bytes, this one {len(key)}")
+    return secret
+
+
+HttpAddress = Annotated[str, url_with("http", "https")]
+SocketAddress = Annotated[str, url_with("ws", "wss")]
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_as_many), Field(min_length=1)]
+SigningKey = Annotated[SecretStr, AfterValidator(_signing_key)]
+SigningKeys = Annotated[tuple[SigningKey, ...], BeforeValidator(_as_many), Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+SecondsOrNone = Annotated[float, Field(ge=0)]
+
+
+class Limits(Shape):
+    """The table ``[bridge]``: what this bridge allows itself, whoever the venue is."""
+
+    pool_max: Count = 10
+    events_waiting_max: Count = 20_000
+    batch_events_max: Count = 1_000
+    requests_waiting_max: Count = 4_096
+    deliveries_side_by_side_max: Count = 64
+    log_read_max: Count = 200
+    log_page_max: Count = 1_000
+    lease_s: Seconds = 15.0
+    gap_sweep_every_s: Seconds = 0.5
+    poll_every_s: Seconds = 1.0
+    drain_s: Seconds = 25.0
+    response_bytes_max: Count = 65_536
+    attempts_kept_d: Count = 30
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.batch_events_max > self.events_waiting_max:
+            raise ValueError("batch_events_max is larger than events_waiting_max")
+        if self.poll_every_s >= self.lease_s:
+            raise ValueError("poll_every_s must be smaller than lease_s, or another worker takes over")
+        return self
+
+
+class Destination(Shape):
+    """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first."""
+
+    name: Text
+    url: HttpAddress = Field(repr=False)
+    secrets: SigningKeys = Field(alias="secret")
+    streams: Texts = ("*",)
+    types: Texts = ("*",)
+    allow_private: bool = False
+    timeout_s: Seconds = 15.0
+    retry_first_s: Seconds = 1.0
+    retry_max_s: Seconds = 300.0
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.retry_first_s > self.retry_max_s:
+            raise ValueError("retry_first_s is larger than retry_max_s")
+        return self

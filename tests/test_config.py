@@ -1,0 +1,306 @@
+"""The configuration is a contract: its defaults, its limits, and that it tells no secret."""
+
+import copy
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config import Settings, database_url, load_settings
+from bridge.core.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[1] / "bridge.example.toml"
+SIGNING_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ENVIRON = {"PB_API_KEY": "pb-api-key", "PB_WEBHOOK_SECRET": "0f1e2d3c4b5a", "LEDGER_SECRET": SIGNING_KEY}
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def from_text(text: str, environ: Mapping[str, str] = ENVIRON) -> Settings:
+        path = tmp_path / "bridge.toml"
+        path.write_text(text)
+        return load_settings(environ, config_path=path)
+
+    return from_text
+
+
+def source(more: str = "", *, tables: str = "") -> str:
+    return f"""
+    [sources.pb]
+    venue = "playbatman"
+    rest_url = "http://127.0.0.1:8084"
+    ws_url = "ws://127.0.0.1:8084/ws"
+    api_key = "${{PB_API_KEY}}"
+    {more}
+    {tables}
+    """
+
+
+def destination(more: str = "") -> str:
+    return f"""
+    [destinations.ledger]
+    url = "https://ledger.example/hooks"
+    secret = "${{LEDGER_SECRET}}"
+    {more}
+    """
+
+
+def problems_of(load: Load, text: str, environ: Mapping[str, str] = ENVIRON) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(text, environ)
+    return list(refused.value.problems)
+
+
+def test_the_example_is_complete_and_says_what_the_defaults_are(load: Load) -> None:
+    settings = load_settings(ENVIRON, config_path=EXAMPLE)
+    pb, ledger = settings.sources["pb"], settings.destinations["ledger"]
+    assert pb.webhook is not None
+    assert [secret.get_secret_value() for secret in pb.webhook.secrets] == ["0f1e2d3c4b5a"]
+    plain = load(source(tables='[sources.pb.webhook]\nsecret = "x"') + destination())
+    assert pb.replay == plain.sources["pb"].replay
+    assert pb.ws == plain.sources["pb"].ws
+    bare = plain.sources["pb"].webhook
+    assert bare is not None
+    assert pb.webhook.signature == bare.signature
+    assert ledger.model_copy(update={"streams": ("*",), "url": ""}) == plain.destinations["ledger"].model_copy(
+        update={"url": ""}
+    )
+
+
+def test_the_examples_comments_show_what_holds_without_them(load: Load) -> None:
+    shown = EXAMPLE.read_text()
+    bare = load_settings(ENVIRON, config_path=EXAMPLE)
+    uncommented = "\n".join(
+        line.removeprefix("# ") if line.startswith("# ") and " = " in line else line for line in shown.splitlines()
+    )
+    # A table inline and the same table by dotted keys cannot stand side by side in TOML.
+    merged = uncommented.replace("signature.timestamp_header", "#").replace("signature.tolerance_s", "#")
+    assert load(merged) == bare
+
+
+def test_what_the_venue_leaves_unsaid_has_the_documented_default(load: Load) -> None:
+    pb = load(source(tables='[sources.pb.webhook]\nsecret = "x"')).sources["pb"]
+    assert pb.webhook is not None
+    assert (pb.ws.ping_interval_s, pb.ws.idle_timeout_s, pb.ws.close_unauthorized) == (25, 60, 4001)
+    assert (pb.replay.page_max, pb.replay.overlap, pb.replay.overlap_s) == (1000, 200, 5)
+    assert (pb.replay.settle_s, pb.replay.settle_max_s, pb.replay.grace_s) == (2, 60, 0.5)
+    assert (pb.replay.start, pb.replay.retention_s, pb.replay.requests_per_s) == ("oldest", 86_400, 20)
+    assert pb.webhook.body_bytes_max == 1024 * 1024
+    assert pb.webhook.signature.tolerance_s == 300
+    assert pb.webhook.envelope.sequence == ("sequence", "payload.sequence")
+    assert (pb.correlation.ttl_s, pb.correlation.ts_tolerance_ms) == (900, 2000)
+
+
+def test_nothing_configured_is_a_bridge_on_loopback_with_a_database_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({})
+    assert (settings.host, settings.port, settings.data) == ("127.0.0.1", 8000, Path(".bridge"))
+    assert settings.database_url is None
+    assert not settings.sources
+
+
+def test_the_environment_names_the_file_port_token_and_folders(tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text(destination())
+    settings = load_settings(
+        ENVIRON
+        | {
+            "BRIDGE_CONFIG": str(path),
+            "PORT": "8123",
+            "HOST": "0.0.0.0",
+            "BRIDGE_API_TOKEN": "token",
+            "BRIDGE_DATA": "/srv/bridge",
+            "BRIDGE_PG_BIN": "/usr/lib/postgresql/18/bin",
+        }
+    )
+    assert (settings.host, settings.port) == ("0.0.0.0", 8123)
+    assert settings.api_token is not None
+    assert settings.api_token.get_secret_value() == "token"
+    assert (settings.data, settings.pg_bin) == (Path("/srv/bridge"), Path("/usr/lib/postgresql/18/bin"))
+    assert list(settings.destinations) == ["ledger"]
+
+
+def test_an_environment_that_sets_a_variable_to_nothing_does_not_set_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"DATABASE_URL": "", "PORT": " ", "BRIDGE_API_TOKEN": ""}) == load_settings({})
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"BRIDGE_CONFIG: .*absent\.toml cannot be read"):
+        load_settings({"BRIDGE_CONFIG": str(tmp_path / "absent.toml")})
+
+
+def test_all_problems_of_both_are_named_at_once_with_their_keys(load: Load) -> None:
+    text = """
+    [surces.pb]
+    [sources.pb]
+    venue = "playbatman"
+    rest_url = "ftp://venue"
+    colour = "red"
+    [sources.pb.webhook]
+    secret = ""
+    [sources.pb.replay]
+    settle_s = nan
+    start = "yesterday"
+    [sources."Bad Name"]
+    venue = "nowhere"
+    [destinations.ledger]
+    url = "https://ledger.example"
+    secret = ["whsec_AAAA", "plain"]
+    [bridge]
+    pool_max = 0
+    """
+    problems = problems_of(load, text, {"PORT": "eighty", "DATABASE_URL": "mysql://x/y"})
+    assert [problem.split(": ")[0] for problem in problems] == [
+        "DATABASE_URL",
+        "PORT",
+        "bridge.pool_max",
+        "destinations.ledger.secret[0]",
+        "destinations.ledger.secret[1]",
+        "sources.Bad Name.venue",
+        "sources.Bad Name",
+        "sources.pb.api_key",
+        "sources.pb.colour",
+        "sources.pb.replay.settle_s",
+        "sources.pb.replay.start",
+        "sources.pb.rest_url",
+        "sources.pb.webhook.secret",
+        "surces",
+    ]
+
+
+def test_a_reference_to_a_variable_that_is_not_set_is_the_only_thing_said_of_its_key(load: Load) -> None:
+    problems = problems_of(load, source() + destination(), {"PB_API_KEY": "x"})
+    assert problems == ["destinations.ledger.secret: refers to ${LEDGER_SECRET}, which is not set in the environment"]
+
+
+@pytest.mark.parametrize(
+    "more, where",
+    [
+        ("[sources.pb.replay]\nsettle_s = 61", "sources.pb.replay"),
+        ("[sources.pb.replay]\nsettle_max_s = 61", "sources.pb.replay.settle_max_s"),
+        ("[sources.pb.replay]\noverlap = 1000", "sources.pb.replay"),
+        ("[sources.pb.replay]\npage_max = 1001", "sources.pb.replay.page_max"),
+        ("[sources.pb.replay]\nretention_h = 0.1", "sources.pb.replay"),
+        ("[sources.pb.replay]\nstart = -1", "sources.pb.replay.start"),
+        ("[sources.pb.ws]\nping_interval_s = 60", "sources.pb.ws"),
+        ("[sources.pb.ws]\nbackoff_first_s = 31", "sources.pb.ws"),
+        ('[sources.pb.webhook]\nsecret = "zz"\nsignature.key = "hex"', "sources.pb.webhook"),
+        ('[sources.pb.webhook]\nsecret = "x"\nsignature.content = "{timestamp}"', "sources.pb.webhook.signature"),
+        ("[bridge]\nbatch_events_max = 30000", "bridge"),
+    ],
+)
+def test_limits_that_depend_on_each_other_are_checked_at_start(load: Load, more: str, where: str) -> None:
+    assert [p.split(": ")[0] for p in problems_of(load, source(tables=more))] == [where]
+
+
+@pytest.mark.parametrize("secret", ["whsec_AAAA", "whsec_!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + "A" * 88])
+def test_a_signing_key_is_base64_of_24_to_64_bytes(load: Load, secret: str) -> None:
+    problems = problems_of(load, destination(), {"LEDGER_SECRET": secret})
+    assert [problem.split(": ")[0] for problem in problems] == ["destinations.ledger.secret"]
+    assert secret not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        ("postgres://u:p%40ss@h:5432/d", "postgresql+asyncpg://u:p%40ss@h:5432/d"),
+        ("postgresql://h/d?sslmode=require", "postgresql+asyncpg://h/d?ssl=require"),
+        ("postgresql+asyncpg://u@/d?host=/run/pg", "postgresql+asyncpg://u@/d?host=/run/pg"),
+        ("postgres://h/d?sslmode=verify-full&channel_binding=require", "postgresql+asyncpg://h/d?ssl=verify-full"),
+    ],
+)
+def test_the_address_of_the_database_is_given_as_the_driver_takes_it(url: str, expected: str) -> None:
+    assert database_url({"DATABASE_URL": url}) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@h/d", "postgres://u:hunter2@h:x/d", "postgres://u:hunter2@h", "hunter2"]
+)
+def test_an_address_that_is_none_is_refused_without_being_told(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        database_url({"DATABASE_URL": url})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_settings_cannot_be_changed(load: Load) -> None:
+    settings = load(source())
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]  # the point of the test
+    with pytest.raises(TypeError):
+        settings.sources["other"] = settings.sources["pb"]  # type: ignore[index]  # the point of the test
+
+
+SECRET = "QZXJKQZXJKVWQZ"
+PLACES: list[tuple[str, ...]] = [
+    ("sources", "pb", "api_key"),
+    ("sources", "pb", "rest_url"),
+    ("sources", "pb", "ws_url"),
+    ("sources", "pb", "venue"),
+    ("sources", "pb", "webhook"),
+    ("sources", "pb", "webhook", "secret"),
+    ("sources", "pb", "webhook", "signature", "key"),
+    ("sources", "pb", "replay", "start"),
+    ("sources", "pb", "replay", "every_s"),
+    ("destinations", "ledger", "secret"),
+    ("destinations", "ledger", "url"),
+    ("destinations", "ledger", "timeout_s"),
+    ("bridge", "pool_max"),
+    ("bridge",),
+]
+WRAPPINGS = st.sampled_from(
+    ["{}", "whsec_{}", "https://u:{}@h/", "https://h/{}", "ws://h/?key={}", "${{OTHER}}{}", "0{}", "{}\n"]
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(PLACES), WRAPPINGS, st.booleans()), min_size=1, max_size=4),
+    st.sampled_from(["DATABASE_URL", "PORT", "BRIDGE_API_TOKEN", "UNUSED"]),
+)
+def test_no_secret_is_told_wherever_it_was_put(
+    tmp_path_factory: pytest.TempPathFactory,
+    put: list[tuple[tuple[str, ...], str, bool]],
+    variable: str,
+) -> None:
+    tables = copy.deepcopy(tomllib.loads(EXAMPLE.read_text()))
+    for number, (place, _, by_list) in enumerate(put):
+        value = "${" + f"S{number}" + "}"
+        plant(tables, place, [value] if by_list else value)
+    environ = ENVIRON | {f"S{n}": wrapping.format(SECRET) for n, (_, wrapping, _) in enumerate(put)}
+    environ[variable] = SECRET
+    path = tmp_path_factory.getbasetemp() / "secrets.toml"
+    path.write_text("\n".join(lines_of(tables)))
+    try:
+        told = repr(load_settings(environ, config_path=path))
+    except ConfigError as error:
+        told = f"{error}{error!r}{error.__cause__}{error.__suppress_context__ or error.__context__}"
+    assert SECRET not in told
+
+
+def plant(tables: dict[str, Any], place: tuple[str, ...], value: object) -> None:
+    for step in place[:-1]:
+        if not isinstance(tables.get(step), dict):
+            tables[step] = {}
+        tables = tables[step]
+    tables[place[-1]] = value
+
+
+def lines_of(tables: dict[str, Any], at: tuple[str, ...] = ()) -> list[str]:
+    """Dotted TOML for what the standard library can read but not write."""
+    lines = []
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            lines += lines_of(value, (*at, key))
+        else:
+            lines.append(f"{'.'.join((*at, key))} = {str(value).lower() if isinstance(value, bool) else repr(value)}")
+    return lines
