@@ -1,11 +1,16 @@
 """What every venue adapter offers. The reconciler and the listener are written against this, not against venues."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bridge.core.errors import VenueError
 from bridge.core.event import Event
+
+
+class KeyRefused(VenueError):
+    """The venue does not take our key: trying again soon cannot help, a person can."""
 
 
 class Malformed(ValueError):
@@ -34,7 +39,8 @@ class Replay(Protocol):
     async def page(self, *, since: int | None, limit: int) -> Page:
         """Rows with a number strictly above ``since`` (None: from the oldest retained), ascending, at most ``limit``.
 
-        Raises VenueError when there is no answer that could be read, after the retries of the REST client.
+        Raises KeyRefused when the venue does not take our key, VenueError when there is no answer
+        that could be read, after the retries of the REST client.
         """
         ...
 
@@ -71,8 +77,11 @@ class Source(Protocol):
         """
         ...
 
-    def live(self) -> AsyncIterator[LiveUpdate]:
-        """What the socket says, for ever: it connects again by itself, with backoff, and says so."""
+    def live(self) -> AsyncGenerator[LiveUpdate, None]:
+        """What the socket says, for ever: it connects again by itself, with backoff, and says so.
+
+        Close it (``contextlib.aclosing``) when done: that closes the socket.
+        """
         ...
 
     async def close(self) -> None: ...

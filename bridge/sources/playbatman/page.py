@@ -1,5 +1,6 @@
 """One answer of the event replay, taken apart. Pure: strict at the top, and row by row below it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from types import GenericAlias
 from typing import Any
@@ -17,12 +18,12 @@ _CODE_CHARS_MAX = 64
 
 
 class PageReader:
-    """Reads answers of the replay; ``more_field`` is the member beside ``events`` that says whether there is more."""
+    """Reads answers of the replay. ``more_fields``: the members beside ``events`` that may say if there is more."""
 
-    def __init__(self, more_field: str = "hasMore") -> None:
+    def __init__(self, more_fields: tuple[str, ...] = ("hasMore",)) -> None:
         self._reader = EnvelopeReader(ROW_NAMES)
-        self._more_field = more_field
-        self._decode = _answers_of(self._reader.struct, more_field)
+        self._more_fields = more_fields
+        self._decode = _answers_of(self._reader.struct, more_fields)
 
     def page(self, body: bytes, venue_now: datetime | None) -> Page:
         """The rows in ``body``. Raises VenueError when it is no answer of the replay."""
@@ -39,7 +40,7 @@ class PageReader:
                 events.append(_event(self._reader.fields(row)))
             except Malformed:
                 continue
-        return _page(events, len(rows), answer.data.more, venue_now)
+        return _page(events, len(rows), msgspec.structs.astuple(answer.data)[1:], venue_now)
 
     def _salvaged(self, body: bytes, venue_now: datetime | None) -> Page:
         """The same, for an answer of which at least one row cannot be read."""
@@ -58,16 +59,17 @@ class PageReader:
                 events.append(_event(self._reader.read(row)))
             except Malformed:
                 continue
-        more = {b"true": True, b"false": False}.get(outer.get(self._more_field, b""))
+        words = {b"true": True, b"false": False}
+        more = [words.get(outer.get(name, b"")) for name in self._more_fields]
         return _page(events, len(rows), more, venue_now)
 
 
-def _page(events: list[Event], rows: int, more: Any, venue_now: datetime | None) -> Page:
+def _page(events: list[Event], rows: int, more: Iterable[object], venue_now: datetime | None) -> Page:
     return Page(
         events=tuple(events),
         rows=rows,
         malformed=rows - len(events),
-        more=more if type(more) is bool else None,
+        more=next((word for word in more if isinstance(word, bool)), None),
         venue_now=venue_now,
     )
 
@@ -115,10 +117,13 @@ def _refusal(error: Any) -> str:
     return f"the venue refused: {code}" if code else "the venue's answer is no page of events"
 
 
-def _answers_of(row: type[Any], more_field: str) -> Any:
+def _answers_of(row: type[Any], more_fields: tuple[str, ...]) -> Any:
     """The decoder of whole answers whose rows are ``row``."""
     rows = GenericAlias(list, (row,)) | None
-    listing = msgspec.defstruct("Listing", [("events", rows, None), ("more", Any, None)], rename={"more": more_field})
+    columns: list[tuple[str, Any, Any]] = [("events", rows, None)]
+    columns += [(f"more{at}", Any, None) for at in range(len(more_fields))]
+    rename = {f"more{at}": name for at, name in enumerate(more_fields)}
+    listing = msgspec.defstruct("Listing", columns, rename=rename)
     answer = msgspec.defstruct(
         "Answer", [("success", Any, None), ("data", listing | None, None), ("error", Any, None)]
     )
