@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import product
 from typing import Literal
 
@@ -62,7 +63,7 @@ def verify(profile: SignatureProfile, secrets: Sequence[str], headers: Headers, 
     stamp = _only(headers, profile.timestamp_header)
     if stamp is None:
         # Absent is legal where it is not signed; twice is not, because nobody could say which one counts.
-        if profile.signs_timestamp or _count(headers, profile.timestamp_header):
+        if profile.signs_timestamp or _has(headers, profile.timestamp_header):
             return False
     elif not _in_time(stamp, now, profile.tolerance_s):
         return False
@@ -92,7 +93,7 @@ def learn(headers: Iterable[tuple[bytes, bytes]], body: bytes, secret: str) -> l
 
 def _candidates(captured: Headers) -> Iterator[SignatureProfile]:
     default = next(
-        (name for name in CANDIDATE_TIMESTAMP_HEADERS if _count(captured, name)), CANDIDATE_TIMESTAMP_HEADERS[0]
+        (name for name in CANDIDATE_TIMESTAMP_HEADERS if _has(captured, name)), CANDIDATE_TIMESTAMP_HEADERS[0]
     )
     for header, prefix, encoding, key, content in product(
         CANDIDATE_HEADERS, CANDIDATE_PREFIXES, CANDIDATE_ENCODINGS, CANDIDATE_KEYS, CANDIDATE_CONTENTS
@@ -152,11 +153,21 @@ def _in_time(stamp: bytes, now: datetime, tolerance_s: float) -> bool:
 
 def _only(headers: Headers, name: str) -> bytes | None:
     """The value of the header, or None where it is absent or stands more than once."""
-    wanted = name.lower().encode("latin-1", "replace")
-    found = [value for header, value in headers if header == wanted]
-    return found[0].strip() if len(found) == 1 else None
+    wanted = _on_the_wire(name)
+    value: bytes | None = None
+    for header, given in headers:
+        if header == wanted:
+            if value is not None:
+                return None
+            value = given
+    return None if value is None else value.strip()
 
 
-def _count(headers: Headers, name: str) -> int:
-    wanted = name.lower().encode("latin-1", "replace")
-    return sum(header == wanted for header, _ in headers)
+def _has(headers: Headers, name: str) -> bool:
+    wanted = _on_the_wire(name)
+    return any(header == wanted for header, _ in headers)
+
+
+@lru_cache(maxsize=64)
+def _on_the_wire(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
