@@ -23,6 +23,7 @@ from bridge.store.embedded.log import BoundedLog
 
 END_TIMEOUT_S = 20
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes who a program runs as")
+OVERRIDE, READ_SEARCH = 1 << 1, 1 << 2
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's")
 
 BRIDGE = """
@@ -161,9 +162,7 @@ def test_a_second_bridge_on_the_folder_is_told_which_folder_and_who_has_it(
     assert f"pid {bridge.pid}" in str(refused.value)
 
 
-def test_a_pid_file_whose_number_lives_on_as_another_program_is_no_obstacle(
-    embed: Embed, tmp_path: Path
-) -> None:
+def test_a_pid_file_whose_number_lives_on_as_another_program_is_no_obstacle(embed: Embed, tmp_path: Path) -> None:
     with embed() as server:
         noted = (tmp_path / "postgres" / "postmaster.pid").read_text()
         assert noted.startswith(f"{server.pid}\n")
@@ -257,26 +256,29 @@ def test_as_root_it_works_below_closed_directories_and_opens_none(
         child = psutil.Process(server.pid)
         assert 0 not in child.uids()
         assert ask(server, "SELECT 1") == 1
-        assert kept_capabilities(server.pid) == {1 << 2 if mode == 0o755 else 1 << 1}
+        weakest = READ_SEARCH if mode == 0o755 and READ_SEARCH & max(capabilities(os.getpid())) else OVERRIDE
+        assert capabilities(server.pid) == {weakest}
     after = {path: path.stat() for path in before}
     assert [(s.st_mode, s.st_uid) for s in before.values()] == [(s.st_mode, s.st_uid) for s in after.values()]
 
 
 @AS_ROOT
-def test_as_root_where_every_directory_is_open_it_keeps_no_capability(embed: Embed, tmp_path: Path) -> None:
+def test_as_root_where_every_directory_is_open_it_keeps_no_capability(embed: Embed, pg_bin: Path | None) -> None:
+    if any(not folder.stat().st_mode & stat.S_IXOTH for folder in find_binaries(pg_bin).parents):
+        pytest.skip("the programs themselves are below a closed directory here")
     open_folder = Path("/tmp", f"bridge-test-{os.getpid()}")  # pytest's own are closed to others
     open_folder.mkdir(mode=0o755)
     try:
         with embed(open_folder) as server:
             assert server.pid is not None
-            assert kept_capabilities(server.pid) == {0}
+            assert capabilities(server.pid) == {0}
     finally:
         shutil.rmtree(open_folder)
 
 
-def kept_capabilities(pid: int) -> set[int]:
+def capabilities(pid: int) -> set[int]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {int(line.split()[1], 16) for line in lines if line.startswith(("CapPrm", "CapEff", "CapAmb"))}
+    return {int(line.split()[1], 16) for line in lines if line.startswith(("CapPrm", "CapEff"))}
 
 
 def test_the_log_is_bounded_and_its_tail_is_told(tmp_path: Path) -> None:
@@ -289,9 +291,8 @@ def test_the_log_is_bounded_and_its_tail_is_told(tmp_path: Path) -> None:
     assert log.tail().endswith("line 499")
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
     assert len(sizes) == 2
+    assert max(sizes) <= 1000
 
 
 def test_no_default_trades_durability_away() -> None:
-    assert {embedded_server.SETTINGS[k] for k in ("fsync", "synchronous_commit", "full_page_writes")} == {
-        "on"
-    }
+    assert {embedded_server.SETTINGS[k] for k in ("fsync", "synchronous_commit", "full_page_writes")} == {"on"}

@@ -33,7 +33,7 @@ class BoundedLog:
 
     def _copy(self, pipe: IO[bytes]) -> None:
         with pipe:
-            while chunk := pipe.read(CHUNK_BYTES_MAX):
+            while chunk := pipe.read(min(CHUNK_BYTES_MAX, self._bytes_max)):
                 self._tail = (self._tail + chunk)[-TAIL_BYTES_MAX:]
                 self._append(chunk)
 
