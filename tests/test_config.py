@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.config import Settings, database_url, load_settings
@@ -263,6 +263,11 @@ WRAPPINGS = st.sampled_from(
 )
 
 
+@example([(("destinations", "ledger", "url"), "https://h/{}", False)], "UNUSED")
+@example([(("sources", "pb", "rest_url"), "https://h/{}", False)], "UNUSED")
+@example([(("sources", "pb", "ws_url"), "ws://h/?key={}", False)], "DATABASE_URL")
+@example([(("sources", "pb", "api_key"), "{}", False)], "BRIDGE_API_TOKEN")
+@example([(("sources", "pb", "webhook", "secret"), "{}", True)], "DATABASE_URL")
 @given(
     st.lists(st.tuples(st.sampled_from(PLACES), WRAPPINGS, st.booleans()), min_size=1, max_size=4),
     st.sampled_from(["DATABASE_URL", "PORT", "BRIDGE_API_TOKEN", "UNUSED"]),
@@ -277,7 +282,7 @@ def test_no_secret_is_told_wherever_it_was_put(
         value = "${" + f"S{number}" + "}"
         plant(tables, place, [value] if by_list else value)
     environ = ENVIRON | {f"S{n}": wrapping.format(SECRET) for n, (_, wrapping, _) in enumerate(put)}
-    environ[variable] = SECRET
+    environ[variable] = f"postgres://u:{SECRET}@h/d" if variable == "DATABASE_URL" else SECRET
     path = tmp_path_factory.getbasetemp() / "secrets.toml"
     path.write_text("\n".join(lines_of(tables)))
     try:

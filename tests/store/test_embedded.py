@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import asyncpg
 import psutil
@@ -143,7 +143,10 @@ def test_a_start_right_after_a_kill_waits_for_the_server_before(
     embed: Embed, tmp_path: Path, pg_bin: Path | None
 ) -> None:
     bridge, orphan = start_elsewhere(tmp_path, pg_bin)
+    orphan.suspend()  # it cannot end before it is let, however fast it is otherwise
     kill(bridge)
+    letting = Timer(0.5, orphan.resume)
+    letting.start()
     with embed() as server:
         assert ended(orphan)
         assert ask(server, "SELECT 1") == 1
@@ -166,14 +169,15 @@ def test_a_pid_file_whose_number_lives_on_as_another_program_is_no_obstacle(embe
     with embed() as server:
         noted = (tmp_path / "postgres" / "postmaster.pid").read_text()
         assert noted.startswith(f"{server.pid}\n")
-    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    stale = tmp_path / "postgres" / "postmaster.pid"
+    owner = stale.parent.stat()
+    # Of the same user: Postgres does not mind a number that belongs to somebody else's program.
+    as_owner = owner.st_uid if os.geteuid() == 0 else None
+    stranger = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=as_owner)
     try:
-        stale = tmp_path / "postgres" / "postmaster.pid"
-        stale.write_text(noted.replace(str(server.pid or noted.split()[0]), str(stranger.pid), 1))
-        if os.geteuid() == 0:
-            owner = stale.parent.stat()
-            os.chown(stale, owner.st_uid, owner.st_gid)
-            stale.chmod(0o600)
+        stale.write_text("\n".join([str(stranger.pid), *noted.splitlines()[1:], ""]))
+        stale.chmod(0o600)
+        os.chown(stale, owner.st_uid, owner.st_gid)
         with embed() as server:
             assert ask(server, "SELECT 1") == 1
     finally:
