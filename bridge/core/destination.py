@@ -1,0 +1,48 @@
+"""Who takes the log: where they are, what of it they want, and how patient the bridge is with them."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+
+from bridge.core.event import LogEntry
+
+EVERYTHING = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationPolicy:
+    """One configured destination.
+
+    ``secrets`` are decoded Standard Webhooks keys, the newest first; the URL may hold a credential of its own:
+    neither shows in ``repr``. ``streams`` and ``types`` are globs; only with ``allow_private`` may the URL lead
+    to a loopback, private or otherwise special address.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    secrets: tuple[bytes, ...] = field(repr=False)
+    streams: tuple[str, ...] = EVERYTHING
+    types: tuple[str, ...] = EVERYTHING
+    allow_private: bool = False
+    timeout_s: float = 15.0
+    retry_first_s: float = 1.0
+    retry_max_s: float = 300.0
+
+
+def matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a name fits one of the globs, upper and lower case apart. Compile once, ask often."""
+    if "*" in globs:
+        return lambda _name: True
+    compiled = re.compile("|".join(translate(glob) for glob in globs) or r"(?!)")
+    return lambda name: compiled.match(name) is not None
+
+
+def chooser(policy: DestinationPolicy) -> Callable[[LogEntry], bool]:
+    """Whether the destination is to be sent an entry.
+
+    What the bridge itself tells - a loss, a conflict, a new epoch - is sent whatever the types: it may be about
+    the very type that was asked for, and nothing is to be lost in silence.
+    """
+    fits = matcher(policy.types)
+    return lambda entry: entry.sequence is None or fits(entry.type)

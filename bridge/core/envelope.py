@@ -1,0 +1,62 @@
+"""What a consumer is sent for one log entry: the body's bytes and the headers beside it.
+
+The venue's payload is the last member of the body and travels byte for byte: it is never parsed here.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from bridge.core.event import LogEntry
+from bridge.core.signing import sign
+
+_quote = json.JSONEncoder().encode
+
+
+def webhook_id(entry: LogEntry) -> str:
+    """An id that is the same at every attempt, and another for every entry of every stream.
+
+    It is made from the chain value, and from the stream's name because two streams may hold the same events.
+    There is no dot in it: the signed content is joined by dots.
+    """
+    return "msg_" + hashlib.sha256(entry.chain + entry.stream.encode()).hexdigest()[:32]
+
+
+def body(entry: LogEntry, *, previous: int) -> bytes:
+    """The entry as JSON. ``previous`` is the position that this destination was sent before, 0 at first."""
+    text = (
+        f'{{"type":{_quote(entry.type)},"timestamp":"{_utc(entry.occurred_at or entry.received_at)}",'
+        f'"stream":{_quote(entry.stream)},"position":{entry.position},"previous":{previous},'
+        f'"kind":"{entry.kind.value}","epoch":{entry.epoch},'
+        f'"sequence":{"null" if entry.sequence is None else entry.sequence},'
+        f'"id":{_quote(entry.event_id or f"{entry.stream}:{entry.position}")},"key":{_quote(entry.key)},'
+        f'"transport":{"null" if entry.transport is None else _quote(entry.transport.value)},'
+        f'"received_at":"{_utc(entry.received_at)}","digest":"{entry.digest.hex()}",'
+        f'"chain":"{entry.chain.hex()}","data":'
+    )
+    return b"%b%b}" % (text.encode(), entry.payload)
+
+
+def headers(
+    entry: LogEntry, content: bytes, *, keys: Sequence[bytes], timestamp_s: int, attempt: int
+) -> dict[str, str]:
+    """The headers of one attempt to send ``content``, the entry's body. ``attempt`` starts at 1."""
+    message_id = webhook_id(entry)
+    made = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": sign(keys, webhook_id=message_id, timestamp_s=timestamp_s, body=content),
+        "bridge-stream": entry.stream,
+        "bridge-position": str(entry.position),
+        "bridge-attempt": str(attempt),
+    }
+    if entry.sequence is not None:
+        made["bridge-sequence"] = str(entry.sequence)
+    return made
+
+
+def _utc(time: datetime) -> str:
+    """ISO 8601 with milliseconds and Z. ``time`` is aware UTC."""
+    return f"{time.isoformat(timespec='milliseconds')[:23]}Z"

@@ -1,0 +1,146 @@
+"""A claimed cursor as its holder keeps it: how far it is, what is settled, how long the lease lasts.
+
+Everything written here names the claim's attempt number. Once another claim was made nothing is changed, and the
+holder is told that the cursor is lost.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.core.delivery import Retry, Stop
+from bridge.core.destination import DestinationPolicy
+from bridge.deliver.limits import Means
+from bridge.store import attempts, cursors, destinations
+from bridge.store.attempts import Attempt
+from bridge.store.cursors import Claim
+from bridge.store.engine import store_errors
+
+logger = structlog.get_logger()
+
+
+class _Run:
+    """Accepted attempts in a row, as they grow; ``fresh`` of them are not settled yet, the oldest since ``since``."""
+
+    __slots__ = ("began", "entries", "first", "fresh", "last", "latency_max_s", "row_id", "since", "started_at")
+
+    def __init__(self, position: int, started_at: datetime, began: float) -> None:
+        self.first = self.last = position
+        self.started_at, self.began = started_at, began
+        self.entries = self.fresh = 0
+        self.latency_max_s = self.since = 0.0
+        self.row_id: int | None = None
+
+
+class Holding:
+    """One claimed cursor. ``claimed`` is the monotonic time just before the claim.
+
+    ``position``: everything up to it is dealt with. ``sent``: the last position that was accepted. ``failures``
+    counts the failed attempts in a row at the entry after ``position``.
+    """
+
+    def __init__(self, claim: Claim, policy: DestinationPolicy, means: Means, *, claimed: float) -> None:
+        self.claim = claim
+        self.position = claim.position
+        self.sent = claim.sent
+        self.failures = claim.failures
+        self.accepted = 0
+        self._policy = policy
+        self._means = means
+        self._renewed = claimed
+        self._run: _Run | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        return self._run is None or self._run.fresh == 0
+
+    def accept(self, position: int, *, started_at: datetime, latency_s: float) -> None:
+        """The entry at ``position`` was accepted; it is settled later, together with others."""
+        run, monotonic = self._run, self._means.clock.monotonic()
+        if run is None or (run.fresh == 0 and monotonic - run.began >= self._means.limits.run_s):
+            run = self._run = _Run(position, started_at, monotonic)
+        if run.fresh == 0:
+            run.since = monotonic
+        run.last = self.sent = self.position = position
+        run.entries += 1
+        run.fresh += 1
+        if latency_s > run.latency_max_s:
+            run.latency_max_s = latency_s
+        self.failures = 0
+        self.accepted += 1
+
+    def is_due(self) -> bool:
+        """Whether something is to be settled, or the lease to be renewed, before anything else is posted."""
+        limits, run, monotonic = self._means.limits, self._run, self._means.clock.monotonic()
+        if monotonic - self._renewed >= limits.renew_every_s:
+            return True
+        if run is None or run.fresh == 0:
+            return False
+        return run.fresh >= limits.unsettled_max or monotonic - run.since >= limits.settle_every_s
+
+    async def keep(self) -> bool:
+        """Settle what was accepted and renew the lease. False: the cursor is lost."""
+        return await self._settle(self._means.clock.now() + self._means.limits.lease(self._policy))
+
+    async def give_back(self) -> bool:
+        """Settle what was accepted and end the lease. False: the cursor was lost before."""
+        return await self._settle(self._means.clock.now())
+
+    async def fail(self, failed: Attempt, decision: Retry | Stop) -> bool:
+        """Give the cursor back after a failed attempt, and write down why. False: the cursor was lost before."""
+        if not self.is_settled and not await self.keep():
+            return False
+        now = failed.ended_at
+        due_at = decision.at if isinstance(decision, Retry) else now
+        async with self._transaction() as conn:
+            held = await cursors.fail(
+                conn, self.claim, position=self.position, due_at=due_at, error=decision.error, now=now
+            )
+            if held:
+                await attempts.add(conn, failed)
+                if isinstance(decision, Stop):
+                    await destinations.stop(conn, self._policy.name, reason=decision.error, now=now)
+        return held
+
+    async def _settle(self, due_at: datetime) -> bool:
+        renewed, run = self._means.clock.monotonic(), self._run
+        accepted = run is not None and run.fresh > 0
+        async with self._transaction() as conn:
+            wanted = await cursors.settle(conn, self.claim, position=self.position, due_at=due_at, accepted=accepted)
+            if wanted is not None and run is not None and accepted:
+                run.row_id = await self._record(conn, run)
+        if wanted is None:
+            logger.warning("delivery.fenced", destination=self._policy.name, stream=self.claim.stream)
+            return False
+        self._renewed = renewed
+        if run is not None:
+            run.fresh = 0
+        return wanted
+
+    async def _record(self, conn: AsyncConnection, run: _Run) -> int:
+        accepted = Attempt(
+            destination_id=self.claim.destination_id,
+            stream_id=self.claim.stream_id,
+            first=run.first,
+            last=run.last,
+            entries=run.entries,
+            outcome="accepted",
+            status=None,
+            error=None,
+            latency_max_ms=run.latency_max_s * 1000,
+            started_at=run.started_at,
+            ended_at=self._means.clock.now(),
+        )
+        if run.row_id is None:
+            return await attempts.add(conn, accepted)
+        await attempts.extend(conn, run.row_id, accepted)
+        return run.row_id
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        with store_errors():
+            async with self._means.engine.begin() as conn:
+                yield conn

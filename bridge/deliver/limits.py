@@ -1,0 +1,54 @@
+"""The bounds of delivery, and what its parts work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.clock import Clock
+from bridge.core.destination import DestinationPolicy
+from bridge.egress import Egress
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLimits:
+    """How much at once and how long.
+
+    What was acknowledged is settled after ``unsettled_max`` entries or ``settle_every_s``. A lease lasts for the
+    destination's ``timeout_s`` and ``lease_margin_s`` beyond it, and is renewed every ``renew_every_s`` between
+    posts. A pump stays on its cursor for ``linger_s`` without news. One row of history covers up to ``run_s``.
+
+    Raises:
+        ValueError: a lease could end while its holder posts or waits.
+    """
+
+    slice_max: int = 256
+    unsettled_max: int = 256
+    settle_every_s: float = 0.25
+    renew_every_s: float = 2.0
+    linger_s: float = 1.0
+    lease_margin_s: float = 5.0
+    run_s: float = 60.0
+    poll_s: float = 1.0
+    quiet_s: float = 0.05
+    pumps_per_destination_max: int = 64
+
+    def __post_init__(self) -> None:
+        if self.lease_margin_s <= self.renew_every_s + max(self.linger_s, self.settle_every_s):
+            raise ValueError("lease_margin_s must exceed renew_every_s and linger_s together")
+
+    def lease(self, policy: DestinationPolicy) -> timedelta:
+        return timedelta(seconds=policy.timeout_s + self.lease_margin_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a pump works with. ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1)."""
+
+    engine: AsyncEngine
+    reading: AsyncEngine
+    egress: Egress
+    clock: Clock
+    jitter: Callable[[], float]
+    limits: DeliveryLimits
