@@ -108,7 +108,7 @@ def _settle_with(libc: ctypes.CDLL, bits: int, permitted: int) -> None:
         setpcap = 1 << CAP_SETPCAP
         _set_capabilities(libc, effective=setpcap, permitted=permitted, inheritable=0)
         _checked(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "PR_SET_SECUREBITS")
-    # Permitted must equal ambient: a surplus makes exec a "secure" one, and that clears the death signal.
+    # Exec lets only what is ambient pass; the rest goes here already.
     _set_capabilities(libc, effective=bits, permitted=bits, inheritable=bits)
     for capability in CAPABILITIES:
         if capability is not None and bits & 1 << capability:
