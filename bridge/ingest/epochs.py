@@ -1,13 +1,14 @@
 """Epochs: sealing one life of a stream's numbering, and beginning the next."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.core.event import Kind
+from bridge.core.event import Event, Kind, Transport
 from bridge.core.span import Span
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import NewEpoch
@@ -15,6 +16,8 @@ from bridge.store import entries, events
 from bridge.store.entries import Entry
 from bridge.store.evidence import Evidence
 from bridge.store.streams import Stream
+
+T = TypeVar("T")
 
 
 async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoch, now: datetime) -> Stream:
@@ -37,6 +40,7 @@ async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoc
         base=epoch.base.number,
         frontier=epoch.base.number,
         head=epoch.base.number - 1,
+        epoch_began_at=epoch.base.anchored_at,
         anchored_at=epoch.base.anchored_at,
         stalled_at=None,
     )
@@ -52,11 +56,49 @@ async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoc
     return replace(stream, position=position, chain=chain)
 
 
-async def drop_sealed(connection: AsyncConnection, stream: Stream, first: dict[int, Any]) -> None:
-    """Take late repeats of the sealed epoch's events out of ``first``: they are no news of this one."""
-    if stream.epoch == 1:
+def is_stranger(stream: Stream, event: Event) -> bool:
+    """Whether a number that was passed is told of an event younger than the newest one passed.
+
+    No venue hands out numbers backwards: it restarted them, and the stream is to be frozen until it was asked.
+    """
+    if stream.frontier is None or event.sequence is None or event.sequence >= stream.frontier:
+        return False
+    if stream.anchored_at is None or event.occurred_at is None:
+        return False
+    return event.occurred_at > stream.anchored_at + timedelta(seconds=stream.settle_s)
+
+
+def take_sealed(stream: Stream, first: dict[int, T], event_of: Callable[[T], Event]) -> list[T]:
+    """Take tellings of events older than the present epoch out of ``first``: they are the sealed one's."""
+    began_at = stream.epoch_began_at
+    if began_at is None:
+        return []
+    older = [n for n, telling in first.items() if (event_of(telling).occurred_at or began_at) < began_at]
+    return [first.pop(number) for number in older]
+
+
+async def recover(
+    connection: AsyncConnection, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime
+) -> list[Entry]:
+    """Store events of the sealed epoch; what was new there had been told as lost, and is recovered."""
+    rows = sorted(heard, key=lambda row: row[0].sequence or 0)
+    sealed = stream.epoch - 1
+    fresh = await events.insert(connection, stream_id=stream.id, epoch=sealed, heard=rows, received_at=now)
+    return [
+        Entry(Kind.RECOVERED, event.sequence, event.digest, sealed_epoch=sealed)
+        for event, _ in rows
+        if event.sequence in fresh
+    ]
+
+
+async def drop_sealed(
+    connection: AsyncConnection, stream: Stream, first: dict[int, T], event_of: Callable[[T], Event]
+) -> None:
+    """Take repeats of the sealed epoch's events that carry no time out of ``first``: they are no news of this one."""
+    untimed = [number for number, telling in first.items() if event_of(telling).occurred_at is None]
+    if stream.epoch == 1 or not untimed:
         return
-    sealed = await events.stored(connection, stream_id=stream.id, epoch=stream.epoch - 1, sequences=sorted(first))
+    sealed = await events.stored(connection, stream_id=stream.id, epoch=stream.epoch - 1, sequences=sorted(untimed))
     for number, stored in sealed.items():
-        if first[number].event.event_id == stored.event_id:
+        if event_of(first[number]).event_id == stored.event_id:
             del first[number]

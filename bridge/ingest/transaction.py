@@ -78,11 +78,17 @@ async def commit(
         _take_again(batch, await variants.take_held(connection, stream_id=stream.id))
     fresh: set[int] = set()
     outcome = repeats.Outcome()
+    sealed = epochs.take_sealed(stream, batch.first, _event_of)
+    if sealed:
+        heard_late = [(telling.event, telling.transport) for telling in sealed]
+        told.extend(await epochs.recover(connection, stream, heard_late, now))
+    if not decided and any(epochs.is_stranger(stream, item.event) for item in batch.first.values()):
+        stream = replace(stream, suspect_at=stream.suspect_at or now)
     if batch.first:
         if stream.suspect_at is not None:
             outcome.held = await repeats.hold(connection, stream, _all(batch), now)
         else:
-            await epochs.drop_sealed(connection, stream, batch.first)
+            await epochs.drop_sealed(connection, stream, batch.first, _event_of)
             fresh = await _store(connection, stream, batch, now)
             again = _repeated(batch, fresh)
             stream, outcome = await repeats.compare(connection, stream, spec, again, now, decided=decided)
@@ -153,6 +159,10 @@ def _take_again(batch: _Batch, held: Sequence[tuple[Event, Transport]]) -> None:
             batch.again.append(telling)
         else:
             batch.first[event.sequence] = telling
+
+
+def _event_of(telling: _Telling) -> Event:
+    return telling.event
 
 
 def _all(batch: _Batch) -> list[tuple[Event, Transport]]:

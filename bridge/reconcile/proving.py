@@ -1,5 +1,6 @@
 """One read, from the question to what the door is told: rows, proof, quiet, or loss."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -106,10 +107,22 @@ class Prover:
             frontier=stream.frontier,
             anchors=anchors,
             anchored_in_time=await self._anchored_in_time(stream, venue_now) if not anchors else False,
-            stored=stored,
+            stored=self._to_be_listed(stream, so_far, stored),
             settled_to=settled_to,
         )
         return judge(so_far.reading(), known, self._watch.candidate)
+
+    def _to_be_listed(self, stream: Stream, so_far: ReadSoFar, stored: Sequence[tuple[int, datetime]]) -> list[int]:
+        """The stored numbers that a read must list to be believed.
+
+        What a replay still does not know after the longest settling time it will never know: that is said,
+        and does not hold up the rest.
+        """
+        old, seen = self._clock.now() - timedelta(seconds=self._limits.settle_max_s), so_far.seen
+        unlisted = [number for number, heard_at in stored if heard_at <= old and number not in seen]
+        if unlisted:
+            log.error("event.unlisted", stream=stream.name, events=len(unlisted), first=unlisted[0])
+        return [number for number, heard_at in stored if heard_at > old]
 
     async def _anchored_in_time(self, stream: Stream, venue_now: datetime) -> bool:
         """No stored row is left to see again, yet nothing that could follow the frontier is forgotten."""

@@ -41,6 +41,11 @@ class ReadSoFar:
             oldest_after=self.oldest_after,
         )
 
+    @property
+    def seen(self) -> set[int]:
+        """The listed numbers, as a set."""
+        return set(self.listed)
+
     def anchors(self, frontier: int) -> set[int]:
         """Numbers below the frontier that were stored before and are told again with the same content."""
         return {n for n in self.listed if n < frontier and n not in self.fresh and n not in self.conflicts}

@@ -108,6 +108,8 @@ class Reconciler:
     async def _follow_up(self, stream: Stream, ask: Ask, so_far: ReadSoFar, judgement: Judgement) -> bool:
         """What a withheld proof calls for; True if another read at once is worth it."""
         assert stream.frontier is not None
+        if so_far.anchors(stream.frontier):
+            self._watch.strangers = 0
         if judgement.proven is not None or not judgement.failed:
             self._watch.failures = 0
             return True

@@ -8,7 +8,7 @@ from bridge.ingest import Base, Door, Finding, NewEpoch
 from bridge.reconcile.limits import ReplayLimits
 from bridge.reconcile.watch import Watch
 from bridge.sources.base import Page, Replay
-from bridge.store import events
+from bridge.store import entries, events
 from bridge.store.engine import store_errors
 from bridge.store.streams import Stream
 
@@ -50,11 +50,15 @@ async def _look(stream: Stream, page: Page, engine: AsyncEngine, limits: ReplayL
             stored = await events.stored(
                 connection, stream_id=stream.id, epoch=stream.epoch, sequences=sorted(listed)
             )
-    same = sum(1 for n, known in stored.items() if known.event_id == listed[n].event_id)
+            # What came late may be the first of the new numbering: only what was told in its turn counts.
+            in_turn = await entries.events_told(
+                connection, stream_id=stream.id, epoch=stream.epoch, sequences=sorted(stored)
+            )
+    same = sum(1 for n in in_turn if stored[n].event_id == listed[n].event_id)
     complete = page.more is False or page.rows < limits.page_max
     return judge_numbering(
         same=same,
-        other=len(stored) - same,
+        other=len(in_turn) - same,
         head_below_frontier=complete and max(listed) < stream.frontier - 1,
         suspect_after=limits.suspect_after,
     )

@@ -13,12 +13,16 @@ from bridge.core.event import Kind, digest_of
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be appended: a venue's event by its number and digest, or words of the bridge's own."""
+    """What is to be appended: a venue's event by its number and digest, or words of the bridge's own.
+
+    ``sealed_epoch`` is the epoch of an event that turned up after its epoch was sealed.
+    """
 
     kind: Kind
     sequence: int | None
     digest: bytes
     data: bytes | None = None
+    sealed_epoch: int | None = None
 
     @classmethod
     def told(cls, kind: Kind, data: bytes) -> "Entry":
@@ -28,10 +32,23 @@ class Entry:
 
 _APPEND = text("""
 INSERT INTO log (stream_id, position, kind, epoch, sequence, appended_at, chain, data)
-SELECT :stream_id, position, kind, :epoch, sequence, :appended_at, chain, data
-FROM unnest(CAST(:positions AS bigint[]), CAST(:kinds AS text[]), CAST(:sequences AS bigint[]),
-            CAST(:chains AS bytea[]), CAST(:data AS bytea[])) AS entry (position, kind, sequence, chain, data)
+SELECT :stream_id, position, kind, epoch, sequence, :appended_at, chain, data
+FROM unnest(CAST(:positions AS bigint[]), CAST(:kinds AS text[]), CAST(:epochs AS int[]),
+            CAST(:sequences AS bigint[]), CAST(:chains AS bytea[]), CAST(:data AS bytea[]))
+     AS entry (position, kind, epoch, sequence, chain, data)
 """)
+
+
+_EVENTS_TOLD = text("""
+SELECT sequence FROM log
+WHERE stream_id = :stream_id AND epoch = :epoch AND kind = 'event' AND sequence = ANY(CAST(:sequences AS bigint[]))
+""")
+
+
+async def events_told(conn: AsyncConnection, *, stream_id: int, epoch: int, sequences: Sequence[int]) -> set[int]:
+    """Which of ``sequences`` were told in their turn, as plain events."""
+    values = {"stream_id": stream_id, "epoch": epoch, "sequences": list(sequences)}
+    return set((await conn.execute(_EVENTS_TOLD, values)).scalars())
 
 
 async def append(
@@ -45,15 +62,16 @@ async def append(
     appended_at: datetime,
 ) -> tuple[int, bytes]:
     """Append after ``position`` with chain value ``chain``; returns the new pair. The stream's lock is held."""
+    epochs = [entry.sealed_epoch or epoch for entry in entries]
     positions, chains = [], []
-    for entry in entries:
+    for entry, its_epoch in zip(entries, epochs, strict=True):
         position += 1
-        chain = link(chain, position, entry.kind, epoch, entry.sequence, entry.digest)
+        chain = link(chain, position, entry.kind, its_epoch, entry.sequence, entry.digest)
         positions.append(position)
         chains.append(chain)
     values = {
         "stream_id": stream_id,
-        "epoch": epoch,
+        "epochs": epochs,
         "appended_at": appended_at,
         "positions": positions,
         "kinds": [entry.kind.value for entry in entries],

@@ -56,7 +56,7 @@ ORDER BY sequence LIMIT :limit
 """)
 
 _NUMBERS = text("""
-SELECT sequence FROM events
+SELECT sequence, received_at FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence BETWEEN :first AND :last
 ORDER BY sequence LIMIT :limit
 """)
@@ -124,10 +124,10 @@ async def pending(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier
 
 async def numbers(
     conn: AsyncConnection, *, stream_id: int, epoch: int, first: int, last: int, limit: int
-) -> list[int]:
-    """The stored numbers from ``first`` to ``last`` (inclusive), ascending, at most ``limit``."""
+) -> list[tuple[int, datetime]]:
+    """The stored numbers from ``first`` to ``last`` (inclusive) with their hearing, ascending, at most ``limit``."""
     values = {"stream_id": stream_id, "epoch": epoch, "first": first, "last": last, "limit": limit}
-    return list((await conn.execute(_NUMBERS, values)).scalars())
+    return [(row[0], row[1]) for row in await conn.execute(_NUMBERS, values)]
 
 
 async def last_below(

@@ -13,6 +13,7 @@ class Stream:
 
     ``frontier`` is the first number that is not proven, ``head`` the highest known to exist, ``base`` the first
     number of the epoch that is the bridge's to prove; base and frontier are None until the venue was asked.
+    ``epoch_began_at`` is the venue's time of a restart of its numbers, None in the first epoch.
     ``anchored_at`` is the venue's time of the newest thing below the frontier: what follows it may expire
     upstream from then on, one retention later. ``stalled_at`` is when the hole at the frontier appeared.
     """
@@ -27,6 +28,7 @@ class Stream:
     head: int
     position: int
     chain: bytes
+    epoch_began_at: datetime | None
     anchored_at: datetime | None
     stalled_at: datetime | None
     gaps_open: int
@@ -37,7 +39,7 @@ class Stream:
 
 
 _COLUMNS = (
-    "id, name, source, numbering, epoch, base, frontier, head, position, chain, anchored_at, stalled_at,"
+    "id, name, source, numbering, epoch, base, frontier, head, position, chain, epoch_began_at, anchored_at, stalled_at,"
     " gaps_open, unmatched, settle_s, mismatches, suspect_at"
 )
 
@@ -56,7 +58,7 @@ _LIST = text(f"SELECT {_COLUMNS} FROM streams ORDER BY name LIMIT :limit")
 _SAVE = text("""
 UPDATE streams SET
     epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
-    anchored_at = :anchored_at, stalled_at = :stalled_at, gaps_open = :gaps_open, unmatched = :unmatched,
+    epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at, gaps_open = :gaps_open, unmatched = :unmatched,
     settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at
 WHERE id = :id
 """)

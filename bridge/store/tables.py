@@ -54,6 +54,7 @@ streams = Table(
     Column("head", BigInteger, nullable=False, server_default="0"),
     Column("position", BigInteger, nullable=False, server_default="0"),
     Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
+    _time("epoch_began_at", nullable=True),
     _time("anchored_at", nullable=True),
     _time("stalled_at", nullable=True),
     Column("gaps_open", Integer, nullable=False, server_default="0"),

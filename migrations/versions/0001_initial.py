@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column(
             "chain", sa.LargeBinary(), server_default=sa.text("decode(repeat('00', 32), 'hex')"), nullable=False
         ),
+        sa.Column("epoch_began_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("anchored_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stalled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("gaps_open", sa.Integer(), server_default="0", nullable=False),

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -224,21 +225,25 @@ async def test_a_lifted_suspicion_tells_what_was_held(door: Door, engine: AsyncE
 async def test_a_new_epoch_seals_the_old_one_and_takes_in_what_was_held(door: Door, engine: AsyncEngine) -> None:
     await began(door)
     await hear(door, *range(1, 7), 9)
+    later = START + timedelta(hours=1)
     for number in range(1, 6):
-        again = event(number, event_id=f"new-{number}", life=2)
+        again = event(number, event_id=f"new-{number}", life=2)._replace(occurred_at=later)
         await door.accept("pb.events", [again], transport=Transport.WEBHOOK)
-    await door.open_epoch("pb.events", NewEpoch(1, Base(5, START)))
+    assert (await stream_of(engine)).suspect_at is not None, "one number told backwards is enough"
+    await door.open_epoch("pb.events", NewEpoch(1, Base(1, later)))
     entries = await entries_of(engine)
-    assert [(e.kind.value, e.epoch, e.sequence) for e in entries[-5:]] == [
-        ("conflict", 1, None),
+    assert [(e.kind.value, e.epoch, e.sequence) for e in entries[6:]] == [
         ("gap", 1, None),
         ("event", 1, 9),
         ("epoch", 2, None),
-        ("event", 2, 5),
+        *(("event", 2, number) for number in range(1, 6)),
     ]
-    assert json.loads(entries[-4].payload)["first"] == 7
+    assert json.loads(entries[6].payload)["first"] == 7
     await hear(door, 3)
     assert len(await entries_of(engine)) == len(entries), "a repeat of the sealed epoch is no news"
+    await hear(door, 8)
+    last = (await entries_of(engine))[-1]
+    assert (last.kind, last.epoch, last.sequence) == (Kind.RECOVERED, 1, 8)
 
 
 async def test_a_finding_of_a_sealed_epoch_says_nothing_of_the_present_one(door: Door, engine: AsyncEngine) -> None:
