@@ -92,8 +92,12 @@ class HttpEgress:
         """Post ``body``; see Egress. Reasons never quote the URL."""
         began = self._clock.monotonic()
         try:
+            target = self._urls.get(url) or self._parsed(url)
+        except ValueError:
+            return NotSent("the URL cannot be used", 0.0)
+        try:
             async with self._sessions[allow_private].post(
-                self._urls.get(url) or self._parsed(url),
+                target,
                 data=body,
                 headers=headers,
                 allow_redirects=False,
