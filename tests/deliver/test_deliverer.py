@@ -12,7 +12,7 @@ from bridge.core.destination import DestinationPolicy
 from bridge.core.event import Kind
 from bridge.deliver import Deliverer, DeliveryLimits
 from bridge.egress import Egress, HttpEgress
-from bridge.sim.consumer import Behaviour, Mode
+from bridge.sim.consumer import Behaviour, Consumer, Mode
 from bridge.store import destinations
 from bridge.store.engine import make_engine
 from tests.consuming import PATIENCE_S, Running, consuming
@@ -34,6 +34,23 @@ class Gate:
     ) -> Outcome:
         self.waiting.set()
         await self.open.wait()
+        return await self._behind.post(url, headers, body, timeout_s=timeout_s, allow_private=allow_private)
+
+
+class Spoiler:
+    """An egress that lets ``good`` posts through before the consumer begins to lose its answers."""
+
+    def __init__(self, behind: Egress, consumer: Consumer, *, good: int) -> None:
+        self._behind = behind
+        self._consumer = consumer
+        self._good = good
+
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, allow_private: bool
+    ) -> Outcome:
+        if self._good == 0:
+            self._consumer.behave(Behaviour(Mode.LOSE, for_requests=1))
+        self._good -= 1
         return await self._behind.post(url, headers, body, timeout_s=timeout_s, allow_private=allow_private)
 
 
@@ -165,12 +182,11 @@ async def test_a_failure_is_tried_again_when_its_backoff_is_over_and_not_before(
 async def test_a_failure_in_the_middle_keeps_what_was_accepted_before_it(
     engine: AsyncEngine, egress: HttpEgress, clock: ManualClock, ledger: Running
 ) -> None:
-    await append_events(engine, "pb.events", 3)
-    sender = deliverer(engine, egress, clock, ledger.policy())
+    await append_events(engine, "pb.events", 8)
+    sender = deliverer(engine, Spoiler(egress, ledger.consumer, good=3), clock, ledger.policy())
     assert await sender.drain() == 3
-    await append_events(engine, "pb.events", 5)
-    ledger.consumer.behave(Behaviour(Mode.LOSE, for_requests=1))
-    assert await sender.drain() == 0
+    assert (await cursor(engine)).position == 3
+    assert await history(engine) == [("accepted", 1, 3, 3, None), ("unknown", 4, 4, 1, 500)]
     clock.advance(60)
     assert await sender.drain() == 5
     assert_faultless(ledger, last=8)
@@ -312,7 +328,8 @@ async def test_a_log_with_a_hole_stalls_aloud_instead_of_skipping(
 async def test_a_running_deliverer_sends_what_it_is_woken_for_and_gives_its_cursor_back(engine: AsyncEngine) -> None:
     clock = SystemClock()
     async with consuming(clock) as ledger, HttpEgress(clock) as egress, asyncio.TaskGroup() as group:
-        sender = deliverer(engine, egress, clock, ledger.policy())
+        patient = DeliveryLimits(linger_s=600, lease_margin_s=700)
+        sender = deliverer(engine, egress, clock, ledger.policy(), limits=patient)
         running = group.create_task(sender.run())
         for last in (3, 6, 9):
             await append_events(engine, "pb.events", 3)
