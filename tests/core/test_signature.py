@@ -1,5 +1,6 @@
 """What counts as genuine. The vectors were computed apart from this code."""
 
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,6 +104,11 @@ def test_a_secret_that_gives_no_key_matches_nothing(secret: str) -> None:
     for key in ("utf8", "hex"):
         profile = SignatureProfile(key="hex" if key == "hex" else "utf8")
         assert not check(profile, headers(PLAIN), secret)
+
+
+@pytest.mark.parametrize("profile", [SignatureProfile(), SignatureProfile(key="hex")])
+def test_an_empty_secret_is_no_secret_although_anybody_could_sign_with_it(profile: SignatureProfile) -> None:
+    assert not check(profile, headers(hmac.digest(b"", BODY, "sha256").hex()), "")
 
 
 @given(st.binary(max_size=90), st.sampled_from([profile for profile, _ in VECTORS]), st.binary(max_size=20))

@@ -174,7 +174,7 @@ async def test_short_connections_back_off_although_each_of_them_worked() -> None
 async def test_a_steady_session_resets_the_backoff_and_an_idle_one_does_not() -> None:
     cut = opening((0.2, TRADE), (0.3, Closed("cut")))
     steady = opening((6.0, TRADE), (6.1, Closed("cut")))
-    idle = opening((6.1, Closed("cut")))
+    idle = opening((6.0, b"junk"), (6.1, Closed("cut")))
     for last, pause in ((steady, 0.25), (idle, 2.0)):
         exchange = Exchange(cut, cut, cut, last, cut)
         await exchange.hear(13)
