@@ -78,14 +78,18 @@ class Door:
     ) -> None:
         await self._tasks.__aexit__(kind, error, trace)
 
-    async def accept(self, stream: str, events: Sequence[Event], *, transport: Transport) -> Receipt:
+    async def accept(
+        self, stream: str, events: Sequence[Event], *, transport: Transport, reread_below: int = 0
+    ) -> Receipt:
         """Store ``events``; returns after the commit that holds them.
+
+        A reader that looks at numbers again says so with ``reread_below``: they are not counted as heard twice.
 
         Raises:
             Overloaded: more is waiting than ``events_waiting_max``; nothing of this call was stored.
             StoreUnavailable: the database is away; whether this call was stored is unknown.
         """
-        return await self._submit(stream, Submission(events=events, transport=transport))
+        return await self._submit(stream, Submission(events, transport, reread_below))
 
     async def record(self, stream: str, finding: Finding) -> Receipt:
         """Add what a reader found out to what is known of the stream, and settle all that is complete.

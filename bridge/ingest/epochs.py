@@ -1,23 +1,21 @@
 """Epochs: sealing one life of a stream's numbering, and beginning the next."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.event import Event, Kind, Transport
 from bridge.core.span import Span
+from bridge.ingest.batch import Telling
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import NewEpoch
 from bridge.store import entries, events
 from bridge.store.entries import Entry
 from bridge.store.evidence import Evidence
 from bridge.store.streams import Stream
-
-T = TypeVar("T")
 
 
 async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoch, now: datetime) -> Stream:
@@ -68,13 +66,13 @@ def is_stranger(stream: Stream, event: Event) -> bool:
     return event.occurred_at > stream.anchored_at + timedelta(seconds=stream.settle_s)
 
 
-def take_sealed(stream: Stream, first: dict[int, T], event_of: Callable[[T], Event]) -> list[T]:
+def take_sealed(stream: Stream, first: dict[int, Telling]) -> list[tuple[Event, Transport]]:
     """Take tellings of events older than the present epoch out of ``first``: they are the sealed one's."""
     began_at = stream.epoch_began_at
     if began_at is None:
         return []
-    older = [n for n, telling in first.items() if (event_of(telling).occurred_at or began_at) < began_at]
-    return [first.pop(number) for number in older]
+    older = [number for number, telling in first.items() if (telling.event.occurred_at or began_at) < began_at]
+    return [(telling.event, telling.transport) for telling in map(first.pop, older)]
 
 
 async def recover(
@@ -91,14 +89,12 @@ async def recover(
     ]
 
 
-async def drop_sealed(
-    connection: AsyncConnection, stream: Stream, first: dict[int, T], event_of: Callable[[T], Event]
-) -> None:
+async def drop_sealed(connection: AsyncConnection, stream: Stream, first: dict[int, Telling]) -> None:
     """Take repeats of the sealed epoch's events that carry no time out of ``first``: they are no news of this one."""
-    untimed = [number for number, telling in first.items() if event_of(telling).occurred_at is None]
+    untimed = [number for number, telling in first.items() if telling.event.occurred_at is None]
     if stream.epoch == 1 or not untimed:
         return
     sealed = await events.stored(connection, stream_id=stream.id, epoch=stream.epoch - 1, sequences=sorted(untimed))
     for number, stored in sealed.items():
-        if event_of(first[number]).event_id == stored.event_id:
+        if first[number].event.event_id == stored.event_id:
             del first[number]

@@ -61,10 +61,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One call to the door: events as one transport told them, or what the reconciler found out."""
+    """One call to the door: events as one transport told them, or what the reconciler found out.
+
+    Numbers under ``reread_below`` were told by this reader before, and are not counted as heard again.
+    """
 
     events: Sequence[Event] = ()
     transport: Transport | None = None
+    reread_below: int = 0
     finding: Finding | None = None
     epoch: NewEpoch | None = None
 

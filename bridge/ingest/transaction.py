@@ -10,8 +10,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.core.event import Event, Kind, Transport
+from bridge.core.event import Kind
 from bridge.ingest import epochs, repeats
+from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
 from bridge.store import entries, events, evidence, heard, sightings, streams, sweeps, variants
@@ -26,32 +27,25 @@ class Committed:
 
     stream: Stream
     appended: int
-    rang: bool
+    told: dict[str, int]
     unsettled: bool
     receipts: list[Receipt]
 
 
-HELD = -1
-"""In place of a submission's index, for events that waited in the database."""
-
-
 @dataclass(slots=True)
-class _Telling:
-    """One event of the batch, and whose it is."""
+class _Transaction:
+    """What the steps of one transaction hand on to each other."""
 
-    submission: int
-    event: Event
-    transport: Transport
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch taken apart: the first telling of each number, later ones of the same, and those without one."""
-
-    first: dict[int, _Telling] = field(default_factory=dict)
-    again: list[_Telling] = field(default_factory=list)
-    unnumbered: dict[str, _Telling] = field(default_factory=dict)
-    told: Counter[str] = field(default_factory=Counter)
+    connection: AsyncConnection
+    spec: StreamSpec
+    stream: Stream
+    now: datetime
+    batch: Batch = field(default_factory=Batch)
+    decided: bool = False
+    fresh: set[int] = field(default_factory=set)
+    outcome: repeats.Outcome = field(default_factory=repeats.Outcome)
+    entries: list[Entry] = field(default_factory=list)
+    sighted: int = 0
 
 
 async def commit(
@@ -64,64 +58,63 @@ async def commit(
     walk: bool,
 ) -> Committed:
     """Take in ``submissions``, in their order; the caller owns the transaction. ``walk`` settles in any case."""
-    before = stream = await streams.lock(connection, stream_id)
-    told: list[Entry] = []
-    for submission in submissions:
-        if submission.epoch is not None:
-            stream = await epochs.open_epoch(connection, stream, submission.epoch, now)
-    findings = [item.finding for item in submissions if item.finding and item.finding.epoch == stream.epoch]
-    for finding in findings:
-        stream = _learn(stream, finding)
-    decided = any(item.epoch for item in submissions) or any(finding.same_epoch for finding in findings)
-    batch = _take_apart(submissions, stream)
-    if decided:
-        _take_again(batch, await variants.take_held(connection, stream_id=stream.id))
-    fresh: set[int] = set()
-    outcome = repeats.Outcome()
-    sealed = epochs.take_sealed(stream, batch.first, _event_of)
-    if sealed:
-        heard_late = [(telling.event, telling.transport) for telling in sealed]
-        told.extend(await epochs.recover(connection, stream, heard_late, now))
-    if not decided and any(epochs.is_stranger(stream, item.event) for item in batch.first.values()):
-        stream = replace(stream, suspect_at=stream.suspect_at or now)
-    if batch.first:
-        if stream.suspect_at is not None:
-            outcome.held = await repeats.hold(connection, stream, _all(batch), now)
-        else:
-            await epochs.drop_sealed(connection, stream, batch.first, _event_of)
-            fresh = await _store(connection, stream, batch, now)
-            again = _repeated(batch, fresh)
-            stream, outcome = await repeats.compare(connection, stream, spec, again, now, decided=decided)
-            stream = await _tell_late(connection, stream, spec, fresh, batch, told, now)
-    told.extend(outcome.entries)
-    stream, matched = await _sight(connection, stream, batch, fresh, now)
-    stream = await _append(connection, stream, told, now)
+    before = await streams.lock(connection, stream_id)
+    work = _Transaction(connection, spec, before, now)
+    findings = await _learn(work, submissions)
+    await _recover_sealed(work)
+    await _store(work)
+    await _tell_late(work)
+    await _sight(work)
+    await _append(work)
     settled = await settle_stream(
         connection,
-        stream,
-        fresh={number: batch.first[number].event for number in fresh},
+        work.stream,
+        fresh={number: work.batch.first[number].event for number in work.fresh},
         found=[item for finding in findings for item in finding.evidence],
         walk=walk or bool(findings),
         now=now,
     )
-    await _count(connection, stream.id, batch, fresh, now)
+    await _count(work)
     await streams.save(connection, settled.stream)
     return Committed(
         stream=settled.stream,
         appended=settled.stream.position - before.position,
-        rang=bool(batch.unnumbered),
+        told=dict(work.batch.told),
         unsettled=settled.unsettled,
-        receipts=_receipts(submissions, batch, fresh, outcome, matched),
+        receipts=work.batch.receipts(
+            submissions,
+            fresh=work.fresh,
+            conflicts=work.outcome.conflicts,
+            sightings=work.sighted,
+            held=work.outcome.held,
+        ),
     )
 
 
-def _learn(stream: Stream, finding: Finding) -> Stream:
+async def _learn(work: _Transaction, submissions: Sequence[Submission]) -> list[Finding]:
+    """Take in what readers found out, and with a decision on the epoch what was held for it."""
+    for submission in submissions:
+        if submission.epoch is not None:
+            work.stream = await epochs.open_epoch(work.connection, work.stream, submission.epoch, work.now)
+            work.decided = True
+    findings = [item.finding for item in submissions if item.finding and item.finding.epoch == work.stream.epoch]
+    for finding in findings:
+        work.stream = _with(work.stream, finding)
+        work.decided = work.decided or finding.same_epoch
+    work.batch = Batch.of(submissions, work.stream)
+    if work.decided:
+        work.batch.add_held(await variants.take_held(work.connection, stream_id=work.stream.id))
+    return findings
+
+
+def _with(stream: Stream, finding: Finding) -> Stream:
     """The stream with everything of ``finding`` but its evidence, which settling takes in."""
     if finding.base is not None and stream.base is None:
         base = finding.base
         stream = replace(stream, base=base.number, frontier=base.number, anchored_at=base.anchored_at)
     if finding.quiet_until is not None and stream.frontier is not None and stream.head < stream.frontier:
-        stream = replace(stream, anchored_at=max(stream.anchored_at or finding.quiet_until, finding.quiet_until))
+        quiet_until = max(stream.anchored_at or finding.quiet_until, finding.quiet_until)
+        stream = replace(stream, anchored_at=quiet_until)
     if finding.same_epoch:
         stream = replace(stream, suspect_at=None, mismatches=0)
     if finding.settle_s is not None:
@@ -129,146 +122,104 @@ def _learn(stream: Stream, finding: Finding) -> Stream:
     return stream
 
 
-def _take_apart(submissions: Sequence[Submission], stream: Stream) -> _Batch:
-    batch = _Batch()
-    next_number = stream.head + 1
-    for index, submission in enumerate(submissions):
-        if submission.transport is None:
-            continue
-        batch.told[submission.transport.value] += len(submission.events)
-        for event in submission.events:
-            if stream.numbering == "bridge":
-                event = event._replace(sequence=next_number)
-                next_number += 1
-            telling = _Telling(index, event, submission.transport)
-            if event.sequence is None:
-                batch.unnumbered.setdefault(event.event_id, telling)
-            elif event.sequence in batch.first:
-                batch.again.append(telling)
-            else:
-                batch.first[event.sequence] = telling
-    return batch
+async def _recover_sealed(work: _Transaction) -> None:
+    """Events that are older than the present epoch go into the sealed one."""
+    sealed = epochs.take_sealed(work.stream, work.batch.first)
+    if sealed:
+        work.entries += await epochs.recover(work.connection, work.stream, sealed, work.now)
 
 
-def _take_again(batch: _Batch, held: Sequence[tuple[Event, Transport]]) -> None:
-    """Add what was held until its epoch was decided; it belongs to no submission."""
-    for event, transport in held:
-        assert event.sequence is not None
-        telling = _Telling(HELD, event, transport)
-        if event.sequence in batch.first:
-            batch.again.append(telling)
-        else:
-            batch.first[event.sequence] = telling
+async def _store(work: _Transaction) -> None:
+    """Insert what is new and compare what is not; freeze the stream where its numbering is in doubt."""
+    first = work.batch.first
+    if not first:
+        return
+    if not work.decided and any(epochs.is_stranger(work.stream, telling.event) for telling in first.values()):
+        work.stream = replace(work.stream, suspect_at=work.stream.suspect_at or work.now)
+    if work.stream.suspect_at is not None:
+        work.outcome.held = await repeats.hold(work.connection, work.stream, work.batch.numbered(), work.now)
+        return
+    await epochs.drop_sealed(work.connection, work.stream, first)
+    work.fresh = await events.insert(
+        work.connection,
+        stream_id=work.stream.id,
+        epoch=work.stream.epoch,
+        heard=work.batch.ascending(),
+        received_at=work.now,
+    )
+    work.stream, work.outcome = await repeats.compare(
+        work.connection,
+        work.stream,
+        work.spec,
+        work.batch.repeated(work.fresh),
+        work.now,
+        decided=work.decided,
+    )
 
 
-def _event_of(telling: _Telling) -> Event:
-    return telling.event
-
-
-def _all(batch: _Batch) -> list[tuple[Event, Transport]]:
-    return [(telling.event, telling.transport) for telling in (*batch.first.values(), *batch.again)]
-
-
-def _repeated(batch: _Batch, fresh: set[int]) -> list[tuple[Event, Transport]]:
-    tellings = [telling for number, telling in batch.first.items() if number not in fresh]
-    return [(telling.event, telling.transport) for telling in (*tellings, *batch.again)]
-
-
-async def _store(connection: AsyncConnection, stream: Stream, batch: _Batch, now: datetime) -> set[int]:
-    """Insert in order of number: two batches in different orders would deadlock."""
-    rows = [(batch.first[number].event, batch.first[number].transport) for number in sorted(batch.first)]
-    return await events.insert(connection, stream_id=stream.id, epoch=stream.epoch, heard=rows, received_at=now)
-
-
-async def _tell_late(
-    connection: AsyncConnection,
-    stream: Stream,
-    spec: StreamSpec,
-    fresh: set[int],
-    batch: _Batch,
-    told: list[Entry],
-    now: datetime,
-) -> Stream:
+async def _tell_late(work: _Transaction) -> None:
     """What turned up below the frontier is told at the next position, and refutes the proof that missed it."""
+    stream, connection = work.stream, work.connection
     if stream.frontier is None or stream.base is None:
-        return stream
-    lowest = 0 if spec.tell_below_base else stream.base
-    late = sorted(number for number in fresh if lowest <= number < stream.frontier)
+        return
+    lowest = 0 if work.spec.tell_below_base else stream.base
+    late = sorted(number for number in work.fresh if lowest <= number < stream.frontier)
     if not late:
-        return stream
+        return
     lost = await evidence.losses(
         connection, stream_id=stream.id, epoch=stream.epoch, lowest=late[0], highest=late[-1]
     )
     lateness_s = 0.0
     for number in late:
         kind = Kind.RECOVERED if number in lost else Kind.LATE
-        told.append(Entry(kind, number, batch.first[number].event.digest))
+        work.entries.append(Entry(kind, number, work.batch.first[number].event.digest))
         next_at = await events.next_received(connection, stream_id=stream.id, epoch=stream.epoch, sequence=number)
         if kind is Kind.LATE and next_at is not None:
-            lateness_s = max(lateness_s, (now - next_at).total_seconds())
-    await evidence.refute(connection, stream_id=stream.id, epoch=stream.epoch, sequences=late, now=now)
-    return replace(stream, settle_s=min(spec.settle_max_s, max(stream.settle_s, 2 * lateness_s)))
+            lateness_s = max(lateness_s, (work.now - next_at).total_seconds())
+    await evidence.refute(connection, stream_id=stream.id, epoch=stream.epoch, sequences=late, now=work.now)
+    settle_s = min(work.spec.settle_max_s, max(stream.settle_s, 2 * lateness_s))
+    work.stream = replace(stream, settle_s=settle_s)
 
 
-async def _sight(
-    connection: AsyncConnection, stream: Stream, batch: _Batch, fresh: set[int], now: datetime
-) -> tuple[Stream, int]:
+async def _sight(work: _Transaction) -> None:
     """Keep what carries no number, and match it with its numbered row, whichever of the two came first."""
+    stream, batch = work.stream, work.batch
     unmatched = stream.unmatched
     new_ids: list[str] = []
     if batch.unnumbered:
         seen = [(item.event, item.transport) for _, item in sorted(batch.unnumbered.items())]
-        new_ids = await sightings.insert(connection, stream_id=stream.id, seen=seen, received_at=now)
+        new_ids = await sightings.insert(work.connection, stream_id=stream.id, seen=seen, received_at=work.now)
         unmatched += len(new_ids)
-        await sweeps.ring(connection, stream=stream.name, now=now)
-    if unmatched:
-        matches = [Match(batch.first[n].event.event_id, stream.epoch, n) for n in sorted(fresh)]
+        await sweeps.ring(work.connection, stream=stream.name, now=work.now)
+    if unmatched and stream.suspect_at is None:
+        matches = [Match(batch.first[n].event.event_id, stream.epoch, n) for n in sorted(batch.first)]
         if new_ids:
-            known = await events.by_id(connection, stream_id=stream.id, event_ids=new_ids)
+            known = await events.by_id(work.connection, stream_id=stream.id, event_ids=new_ids)
             matches += [Match(event_id, epoch, number) for event_id, (epoch, number) in known.items()]
         if matches:
-            unmatched -= await sightings.match(connection, stream_id=stream.id, matches=matches)
-    return replace(stream, unmatched=unmatched), len(new_ids)
+            unmatched -= await sightings.match(work.connection, stream_id=stream.id, matches=matches)
+    work.sighted = len(new_ids)
+    work.stream = replace(stream, unmatched=unmatched)
 
 
-async def _append(connection: AsyncConnection, stream: Stream, told: Sequence[Entry], now: datetime) -> Stream:
-    if not told:
-        return stream
-    position, chain = await entries.append(
-        connection,
-        stream_id=stream.id,
-        epoch=stream.epoch,
-        position=stream.position,
-        chain=stream.chain,
-        entries=told,
-        appended_at=now,
-    )
-    return replace(stream, position=position, chain=chain)
-
-
-async def _count(connection: AsyncConnection, stream_id: int, batch: _Batch, fresh: set[int], now: datetime) -> None:
-    if batch.told:
-        first = Counter(batch.first[number].transport.value for number in fresh)
-        await heard.count(connection, stream_id=stream_id, events=batch.told, first=first, now=now)
-
-
-def _receipts(
-    submissions: Sequence[Submission], batch: _Batch, fresh: set[int], outcome: repeats.Outcome, sighted: int
-) -> list[Receipt]:
-    mine: list[list[int]] = [[] for _ in submissions]
-    for number in fresh:
-        if batch.first[number].submission != HELD:
-            mine[batch.first[number].submission].append(number)
-    receipts = []
-    for submission, numbers in zip(submissions, mine, strict=True):
-        numbered = [event.sequence for event in submission.events if event.sequence is not None]
-        receipts.append(
-            Receipt(
-                fresh=tuple(sorted(numbers)),
-                duplicates=len(numbered) - len(numbers),
-                conflicts=tuple(number for number in numbered if number in outcome.conflicts),
-                sightings=sighted,
-                held=outcome.held,
-            )
+async def _append(work: _Transaction) -> None:
+    told = [*work.entries, *work.outcome.entries]
+    if told:
+        position, chain = await entries.append(
+            work.connection,
+            stream_id=work.stream.id,
+            epoch=work.stream.epoch,
+            position=work.stream.position,
+            chain=work.stream.chain,
+            entries=told,
+            appended_at=work.now,
         )
-    return receipts
+        work.stream = replace(work.stream, position=position, chain=chain)
+
+
+async def _count(work: _Transaction) -> None:
+    if work.batch.told:
+        first = Counter(work.batch.first[number].transport.value for number in work.fresh)
+        await heard.count(
+            work.connection, stream_id=work.stream.id, events=work.batch.told, first=first, now=work.now
+        )

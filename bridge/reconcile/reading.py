@@ -59,6 +59,7 @@ class Reader:
         self._door = door
         self._stream = stream
         self._limits = limits
+        self._heard_to = 0
 
     async def read(self, *, since: int | None, upto: int | None) -> ReadSoFar:
         """Read everything above ``since`` until a number above ``upto`` was seen, or to the end.
@@ -135,7 +136,10 @@ class Reader:
 
     async def _take_in(self, so_far: ReadSoFar, events: Sequence[Event]) -> None:
         if events:
-            receipt = await self._door.accept(self._stream, events, transport=Transport.REPLAY)
+            receipt = await self._door.accept(
+                self._stream, events, transport=Transport.REPLAY, reread_below=self._heard_to + 1
+            )
+            self._heard_to = max(self._heard_to, *(event.sequence or 0 for event in events))
             so_far.fresh.update(receipt.fresh)
             so_far.conflicts.update(receipt.conflicts)
 

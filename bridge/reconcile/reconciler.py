@@ -5,6 +5,7 @@ coverage, and the memory between reads (``Watch``) only saves calls.
 """
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -33,6 +34,8 @@ from bridge.store.streams import Stream
 log = structlog.get_logger()
 
 READS_PER_TICK_MAX = 3
+MATCH_EVERY_S = 60.0
+MATCH_SINCE = timedelta(hours=1)
 
 
 class Reconciler:
@@ -169,9 +172,18 @@ class Reconciler:
         """Say once of each delivery without a number that nothing ever matched it."""
         if not stream.unmatched:
             return
+        if self._clock.monotonic() < self._watch.match_at:
+            return
+        self._watch.match_at = self._clock.monotonic() + MATCH_EVERY_S
         before = now - timedelta(seconds=self._limits.unmatched_after_s)
         with store_errors():
             async with self._engine.begin() as connection:
+                locked = await streams.lock(connection, stream.id)
+                found = await sightings.match_stored(
+                    connection, stream_id=stream.id, before=before, since=MATCH_SINCE
+                )
+                if found:
+                    await streams.save(connection, replace(locked, unmatched=locked.unmatched - found))
                 ids = await sightings.report(connection, stream_id=stream.id, before=before, now=now)
         for event_id in ids:
             log.error("sighting.unmatched", stream=stream.name, event_id=event_id)

@@ -12,8 +12,9 @@ class Watch:
     """One stream's memory.
 
     ``looked_to`` is the highest number that a read to the end has seen and ``looked_at`` when it began;
-    ``not_before`` is the monotonic time until which a failed read keeps the next one off, ``loss`` a loss
-    seen once that awaits a second look, ``strangers`` how many looks in a row found another numbering.
+    ``not_before`` is the monotonic time until which a failed read keeps the next one off, ``loss`` a loss seen
+    once that awaits a second look, ``match_at`` when what has no number is looked for again, ``strangers`` how
+    many looks in a row found another numbering.
     """
 
     horizon: Horizon = field(default_factory=Horizon)
@@ -23,6 +24,7 @@ class Watch:
     failures: int = 0
     not_before: float = 0.0
     loss: Span | None = None
+    match_at: float = 0.0
     strangers: int = 0
 
     def forget(self) -> None:

@@ -1,7 +1,7 @@
 """Sightings: deliveries that carried no number, durable by their id until the numbered row turns up."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -33,6 +33,17 @@ UPDATE sightings SET epoch = found.epoch, sequence = found.sequence
 FROM unnest(CAST(:event_ids AS text[]), CAST(:epochs AS int[]), CAST(:sequences AS bigint[]))
      AS found (event_id, epoch, sequence)
 WHERE sightings.stream_id = :stream_id AND sightings.event_id = found.event_id AND sightings.sequence IS NULL
+""")
+
+# Slow, and rare: for what waited in vain, over all that was heard since shortly before.
+_MATCH_STORED = text("""
+UPDATE sightings SET epoch = events.epoch, sequence = events.sequence
+FROM events
+WHERE sightings.stream_id = :stream_id AND sightings.sequence IS NULL AND reported_at IS NULL
+  AND sightings.received_at <= :before
+  AND events.stream_id = sightings.stream_id AND events.event_id = sightings.event_id
+  AND events.received_at >= (SELECT min(received_at) FROM sightings
+                             WHERE stream_id = :stream_id AND sequence IS NULL AND reported_at IS NULL) - CAST(:since AS interval)
 """)
 
 _REPORT = text("""
@@ -72,6 +83,12 @@ async def match(conn: AsyncConnection, *, stream_id: int, matches: Sequence[Matc
         "sequences": [item.sequence for item in matches],
     }
     return (await conn.execute(_MATCH, values)).rowcount
+
+
+async def match_stored(conn: AsyncConnection, *, stream_id: int, before: datetime, since: timedelta) -> int:
+    """Match what waits since ``before`` with events heard up to ``since`` earlier; returns how many found theirs."""
+    values = {"stream_id": stream_id, "before": before, "since": since}
+    return (await conn.execute(_MATCH_STORED, values)).rowcount
 
 
 async def report(conn: AsyncConnection, *, stream_id: int, before: datetime, now: datetime) -> list[str]:

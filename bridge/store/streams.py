@@ -39,8 +39,8 @@ class Stream:
 
 
 _COLUMNS = (
-    "id, name, source, numbering, epoch, base, frontier, head, position, chain, epoch_began_at, anchored_at, stalled_at,"
-    " gaps_open, unmatched, settle_s, mismatches, suspect_at"
+    "id, name, source, numbering, epoch, base, frontier, head, position, chain, epoch_began_at, anchored_at,"
+    " stalled_at, gaps_open, unmatched, settle_s, mismatches, suspect_at"
 )
 
 _ENSURE = text("""
@@ -58,7 +58,8 @@ _LIST = text(f"SELECT {_COLUMNS} FROM streams ORDER BY name LIMIT :limit")
 _SAVE = text("""
 UPDATE streams SET
     epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
-    epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at, gaps_open = :gaps_open, unmatched = :unmatched,
+    epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at,
+    gaps_open = :gaps_open, unmatched = :unmatched,
     settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at
 WHERE id = :id
 """)

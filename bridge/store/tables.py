@@ -86,6 +86,8 @@ events = Table(
     CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name="transport"),
     CheckConstraint("sequence > 0", name="sequence"),
     # A delivery without a number is matched by id, and only where its numbered twin was heard by replay first.
+    # Next to free; for what is looked up by the time of hearing.
+    Index("events_received_idx", "received_at", postgresql_using="brin"),
     Index("events_replayed_id_idx", "stream_id", "event_id", postgresql_where=text("transport = 'replay'")),
 )
 

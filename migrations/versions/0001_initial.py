@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="active", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("state IN ('active', 'stopped')", name="destinations_state_check"),
+        sa.CheckConstraint("state IN ('active', 'stopped')", name=op.f("destinations_state_check")),
         sa.PrimaryKeyConstraint("id", name="destinations_pkey"),
         sa.UniqueConstraint("name", name="destinations_name_key"),
     )
@@ -78,10 +78,10 @@ def upgrade() -> None:
         sa.Column("settle_s", sa.Double(), nullable=False),
         sa.Column("mismatches", sa.Integer(), server_default="0", nullable=False),
         sa.Column("suspect_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("numbering IN ('venue', 'bridge')", name="streams_numbering_check"),
-        sa.CheckConstraint("frontier >= base AND (frontier IS NULL) = (base IS NULL)", name="streams_frontier_check"),
-        sa.CheckConstraint("octet_length(chain) = 32", name="streams_chain_check"),
-        sa.CheckConstraint("position >= 0 AND epoch >= 1", name="streams_position_check"),
+        sa.CheckConstraint("numbering IN ('venue', 'bridge')", name=op.f("streams_numbering_check")),
+        sa.CheckConstraint("frontier >= base AND (frontier IS NULL) = (base IS NULL)", name=op.f("streams_frontier_check")),
+        sa.CheckConstraint("octet_length(chain) = 32", name=op.f("streams_chain_check")),
+        sa.CheckConstraint("position >= 0 AND epoch >= 1", name=op.f("streams_position_check")),
         sa.PrimaryKeyConstraint("id", name="streams_pkey"),
         sa.UniqueConstraint("name", name="streams_name_key"),
         postgresql_with={"fillfactor": "50"},
@@ -100,8 +100,8 @@ def upgrade() -> None:
         sa.Column("latency_max_ms", sa.Double(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("outcome IN ('accepted', 'refused', 'unknown')", name="attempts_outcome_check"),
-        sa.CheckConstraint("first <= last AND entries > 0", name="attempts_run_check"),
+        sa.CheckConstraint("outcome IN ('accepted', 'refused', 'unknown')", name=op.f("attempts_outcome_check")),
+        sa.CheckConstraint("first <= last AND entries > 0", name=op.f("attempts_run_check")),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name="attempts_destination_id_fkey"),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="attempts_stream_id_fkey"),
         sa.PrimaryKeyConstraint("id", name="attempts_pkey"),
@@ -117,7 +117,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
-        sa.CheckConstraint("position >= 0 AND failures >= 0", name="cursors_position_check"),
+        sa.CheckConstraint("position >= 0 AND failures >= 0", name=op.f("cursors_position_check")),
         sa.ForeignKeyConstraint(["destination_id"], ["destinations.id"], name="cursors_destination_id_fkey"),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="cursors_stream_id_fkey"),
         sa.PrimaryKeyConstraint("destination_id", "stream_id", name="cursors_pkey"),
@@ -136,11 +136,12 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name="events_transport_check"),
-        sa.CheckConstraint("sequence > 0", name="events_sequence_check"),
+        sa.CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name=op.f("events_transport_check")),
+        sa.CheckConstraint("sequence > 0", name=op.f("events_sequence_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="events_stream_id_fkey"),
         sa.PrimaryKeyConstraint("stream_id", "epoch", "sequence", name="events_pkey"),
     )
+    op.create_index("events_received_idx", "events", ["received_at"], unique=False, postgresql_using="brin")
     op.create_index(
         "events_replayed_id_idx",
         "events",
@@ -159,8 +160,8 @@ def upgrade() -> None:
         sa.Column("detail", postgresql.JSONB(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("refuted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("verdict IN ('proof', 'loss')", name="evidence_verdict_check"),
-        sa.CheckConstraint("first <= last", name="evidence_span_check"),
+        sa.CheckConstraint("verdict IN ('proof', 'loss')", name=op.f("evidence_verdict_check")),
+        sa.CheckConstraint("first <= last", name=op.f("evidence_span_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="evidence_stream_id_fkey"),
         sa.PrimaryKeyConstraint("id", name="evidence_pkey"),
     )
@@ -182,9 +183,9 @@ def upgrade() -> None:
         sa.Column("found", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lost", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("healed_by", sa.Text(), nullable=True),
-        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="gaps_closed_check"),
-        sa.CheckConstraint("state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name="gaps_state_check"),
-        sa.CheckConstraint("first <= last", name="gaps_span_check"),
+        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name=op.f("gaps_closed_check")),
+        sa.CheckConstraint("state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name=op.f("gaps_state_check")),
+        sa.CheckConstraint("first <= last", name=op.f("gaps_span_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="gaps_stream_id_fkey"),
         sa.PrimaryKeyConstraint("id", name="gaps_pkey"),
         postgresql_with={"fillfactor": "70"},
@@ -220,9 +221,9 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "kind IN ('event', 'gap', 'late', 'recovered', 'conflict', 'epoch') AND (kind IN ('event', 'late', 'recovered')) = (sequence IS NOT NULL) AND (sequence IS NULL) = (data IS NOT NULL)",
-            name="log_kind_check",
+            name=op.f("log_kind_check"),
         ),
-        sa.CheckConstraint("position > 0 AND octet_length(chain) = 32", name="log_position_check"),
+        sa.CheckConstraint("position > 0 AND octet_length(chain) = 32", name=op.f("log_position_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="log_stream_id_fkey"),
         sa.PrimaryKeyConstraint("stream_id", "position", name="log_pkey"),
     )
@@ -261,7 +262,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rung", sa.BigInteger(), server_default="0", nullable=False),
-        sa.CheckConstraint("kind IN ('tail', 'audit')", name="sweeps_kind_check"),
+        sa.CheckConstraint("kind IN ('tail', 'audit')", name=op.f("sweeps_kind_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="sweeps_stream_id_fkey"),
         sa.PrimaryKeyConstraint("stream_id", "kind", name="sweeps_pkey"),
         postgresql_with={"fillfactor": "50"},
@@ -306,6 +307,7 @@ def downgrade() -> None:
     op.drop_index("evidence_span_idx", table_name="evidence")
     op.drop_table("evidence")
     op.drop_index("events_replayed_id_idx", table_name="events", postgresql_where=sa.text("transport = 'replay'"))
+    op.drop_index("events_received_idx", table_name="events", postgresql_using="brin")
     op.drop_table("events")
     op.drop_table("cursors")
     op.drop_index("attempts_destination_idx", table_name="attempts")

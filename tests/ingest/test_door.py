@@ -17,7 +17,7 @@ from bridge.core.errors import Overloaded, StoreUnavailable
 from bridge.core.event import Kind, LogEntry, Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, NewEpoch, StreamSpec
-from bridge.store import gaps, heard, log, streams, sweeps
+from bridge.store import gaps, heard, log, sightings, streams, sweeps
 from bridge.store.engine import make_engine
 from bridge.store.evidence import Evidence
 from bridge.store.streams import Stream
@@ -397,3 +397,28 @@ async def test_gaps_are_closed_by_what_ended_them(door: Door, engine: AsyncEngin
         ("lost", 0, 2, None),
     ]
     assert (await stream_of(engine)).gaps_open == 0
+
+
+async def test_a_delivery_without_a_number_finds_a_row_that_a_webhook_told_of_first(
+    door: Door, engine: AsyncEngine, clock: ManualClock
+) -> None:
+    await began(door)
+    await hear(door, 1)
+    await door.accept("pb.events", [event(None, event_id="id-1")], transport=Transport.WEBHOOK)
+    stream = await stream_of(engine)
+    assert stream.unmatched == 1
+    async with engine.begin() as connection:
+        hour = timedelta(hours=1)
+        found = await sightings.match_stored(connection, stream_id=stream.id, before=clock.now(), since=hour)
+        assert found == 1
+        assert await sightings.report(connection, stream_id=stream.id, before=clock.now(), now=clock.now()) == []
+
+
+async def test_what_a_reader_looks_at_again_is_not_counted_as_heard_twice(door: Door, engine: AsyncEngine) -> None:
+    await began(door)
+    rows = [event(number) for number in (1, 2, 3)]
+    await door.accept("pb.events", rows, transport=Transport.REPLAY)
+    await door.accept("pb.events", [*rows, event(4)], transport=Transport.REPLAY, reread_below=4)
+    stream = await stream_of(engine)
+    async with engine.connect() as connection:
+        assert await heard.read(connection, stream_id=stream.id) == {"replay": (4, 4)}

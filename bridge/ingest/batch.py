@@ -1,0 +1,93 @@
+"""A batch of submissions taken apart: the first telling of each number, later ones of the same, those without one."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.event import Event, Transport
+from bridge.ingest.submission import Receipt, Submission
+from bridge.store.streams import Stream
+
+HELD = -1
+"""In place of a submission's index, for events that waited in the database."""
+
+
+@dataclass(slots=True)
+class Telling:
+    """One event of the batch, the way it came, and the index of the submission it belongs to."""
+
+    submission: int
+    event: Event
+    transport: Transport
+
+
+@dataclass(slots=True)
+class Batch:
+    """``told`` counts the tellings by transport, less those that a reader only looked at again."""
+
+    first: dict[int, Telling] = field(default_factory=dict)
+    again: list[Telling] = field(default_factory=list)
+    unnumbered: dict[str, Telling] = field(default_factory=dict)
+    told: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, submissions: Sequence[Submission], stream: Stream) -> "Batch":
+        """Take ``submissions`` apart, in their order; a stream of the bridge's own numbers gets them here."""
+        batch = cls()
+        next_number = stream.head + 1
+        for index, submission in enumerate(submissions):
+            if submission.transport is None:
+                continue
+            for event in submission.events:
+                if stream.numbering == "bridge":
+                    event = event._replace(sequence=next_number)
+                    next_number += 1
+                if event.sequence is None or event.sequence >= submission.reread_below:
+                    batch.told[submission.transport.value] += 1
+                batch._add(Telling(index, event, submission.transport))
+        return batch
+
+    def add_held(self, held: Sequence[tuple[Event, Transport]]) -> None:
+        """Add what waited until its epoch was decided; it belongs to no submission."""
+        for event, transport in held:
+            self._add(Telling(HELD, event, transport))
+
+    def _add(self, telling: Telling) -> None:
+        number = telling.event.sequence
+        if number is None:
+            self.unnumbered.setdefault(telling.event.event_id, telling)
+        elif number in self.first:
+            self.again.append(telling)
+        else:
+            self.first[number] = telling
+
+    def numbered(self) -> list[tuple[Event, Transport]]:
+        """Every telling that carries a number."""
+        return _pairs((*self.first.values(), *self.again))
+
+    def ascending(self) -> list[tuple[Event, Transport]]:
+        """The first telling of each number, in order of number: two batches in other orders would deadlock."""
+        return [(self.first[number].event, self.first[number].transport) for number in sorted(self.first)]
+
+    def repeated(self, fresh: set[int]) -> list[tuple[Event, Transport]]:
+        """What tells of a number that is not new, or tells of it again."""
+        return _pairs((*(telling for number, telling in self.first.items() if number not in fresh), *self.again))
+
+    def receipts(
+        self, submissions: Sequence[Submission], *, fresh: set[int], conflicts: set[int], sightings: int, held: int
+    ) -> list[Receipt]:
+        """What became of each submission."""
+        mine: list[list[int]] = [[] for _ in submissions]
+        for number in sorted(fresh):
+            if self.first[number].submission != HELD:
+                mine[self.first[number].submission].append(number)
+        receipts = []
+        for submission, new in zip(submissions, mine, strict=True):
+            numbers = [event.sequence for event in submission.events if event.sequence is not None]
+            differing = tuple(number for number in numbers if number in conflicts)
+            receipts.append(Receipt(tuple(new), len(numbers) - len(new), differing, sightings, held))
+        return receipts
+
+
+def _pairs(tellings: Sequence[Telling]) -> list[tuple[Event, Transport]]:
+    return [(telling.event, telling.transport) for telling in tellings]
