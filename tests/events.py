@@ -12,7 +12,7 @@ def event(
     sequence: int | None,
     *,
     event_id: str | None = None,
-    type: str = "ORDER_MATCHED",
+    event_type: str = "ORDER_MATCHED",
     key: str = "market-1",
     **payload: object,
 ) -> Event:
@@ -20,7 +20,7 @@ def event(
     body = json.dumps(payload or {"n": sequence}).encode()
     return Event(
         event_id=event_id or f"id-{sequence}",
-        type=type,
+        type=event_type,
         key=key,
         payload=body,
         digest=digest_of(body),

@@ -24,6 +24,10 @@ class StoreUnavailable(BridgeError):
     """The database cannot be asked at the moment."""
 
 
+class StoreRefused(BridgeError):
+    """The database will not take what it was given; trying again does not help."""
+
+
 class NotAtHead(BridgeError):
     """The database's tables are not those of this version."""
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
-from bridge.core.errors import Overloaded, StoreUnavailable
+from bridge.core.errors import Overloaded, StoreRefused, StoreUnavailable
 from bridge.core.event import Event, Transport
 from bridge.ingest.submission import Finding, NewEpoch, Receipt, StreamSpec, Submission
 from bridge.ingest.transaction import Committed, commit
 from bridge.store import streams, sweeps
+from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
+
+_Waiting = tuple[Submission, asyncio.Future[Receipt]]
 
 SWEEP_KINDS = ("tail", "audit")
 
@@ -31,13 +33,13 @@ class _Lane:
 
     spec: StreamSpec
     stream_id: int
-    waiting: deque[tuple[Submission, asyncio.Future[Receipt]]] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
     events_waiting: int = 0
     busy: bool = False
     unsettled: bool = False
 
-    def take(self, events_max: int) -> list[tuple[Submission, asyncio.Future[Receipt]]]:
-        batch: list[tuple[Submission, asyncio.Future[Receipt]]] = []
+    def take(self, events_max: int) -> list[_Waiting]:
+        batch: list[_Waiting] = []
         size = 0
         while self.waiting and (not batch or size + len(self.waiting[0][0].events) <= events_max):
             batch.append(self.waiting.popleft())
@@ -86,6 +88,7 @@ class Door:
         A reader that looks at numbers again says so with ``reread_below``: they are not counted as heard twice.
 
         Raises:
+            StoreRefused: Postgres will not take these events; nothing of this call was stored.
             Overloaded: more is waiting than ``events_waiting_max``; nothing of this call was stored.
             StoreUnavailable: the database is away; whether this call was stored is unknown.
         """
@@ -148,50 +151,60 @@ class Door:
         """Commit batch after batch until nothing waits. Errors go to the callers, never out of here."""
         try:
             while lane.waiting:
-                batch = lane.take(self._batch_events_max)
-                await self._commit_batch(lane, batch)
+                await self._drain_on_one_connection(lane)
         finally:
             lane.busy = False
 
-    async def _commit_batch(self, lane: _Lane, batch: list[tuple[Submission, asyncio.Future[Receipt]]]) -> None:
+    async def _drain_on_one_connection(self, lane: _Lane) -> None:
+        """One connection for as long as something waits; where there is none, who waits is told."""
+        batch: list[_Waiting] = []
         try:
-            committed = await self._transact(lane, [submission for submission, _ in batch])
+            with store_errors():
+                async with taken_out(self._engine) as connection:
+                    while lane.waiting:
+                        batch = lane.take(self._batch_events_max)
+                        await self._commit_batch(connection, lane, batch)
         except StoreUnavailable as error:
-            _fail(batch, error)
-        except DBAPIError as error:
+            _fail(batch or lane.take(self._batch_events_max), error)
+        except BaseException:
+            _fail(batch, StoreUnavailable("the bridge is stopping"))
+            raise
+
+    async def _commit_batch(self, connection: Direct, lane: _Lane, batch: list[_Waiting]) -> None:
+        """Commit the batch, or, where Postgres refuses it, its halves: one bad event costs no other its place."""
+        try:
+            with store_errors():
+                committed = await self._transact(connection, lane, [submission for submission, _ in batch])
+        except StoreRefused as error:
             if len(batch) == 1:
                 _fail(batch, error)
                 return
             middle = len(batch) // 2
-            await self._commit_batch(lane, batch[:middle])
-            await self._commit_batch(lane, batch[middle:])
-        except BaseException:
-            _fail(batch, StoreUnavailable("the bridge is stopping"))
-            raise
+            await self._commit_batch(connection, lane, batch[:middle])
+            await self._commit_batch(connection, lane, batch[middle:])
         else:
             for (_, future), receipt in zip(batch, committed.receipts, strict=True):
                 if not future.done():
                     future.set_result(receipt)
 
-    async def _transact(self, lane: _Lane, batch: list[Submission]) -> Committed:
+    async def _transact(self, connection: Direct, lane: _Lane, batch: list[Submission]) -> Committed:
         """Commit the batch; what is complete but too long to settle in one transaction follows in more of them."""
-        committed = await self._commit(lane, batch)
+        committed = await self._commit(connection, lane, batch)
         while lane.unsettled:
-            await self._commit(lane, [])
+            await self._commit(connection, lane, [])
         return committed
 
-    async def _commit(self, lane: _Lane, batch: list[Submission]) -> Committed:
-        with store_errors():
-            async with self._engine.begin() as connection:
-                committed = await commit(
-                    connection, lane.spec, lane.stream_id, batch, now=self._clock.now(), walk=lane.unsettled
-                )
+    async def _commit(self, connection: Direct, lane: _Lane, batch: list[Submission]) -> Committed:
+        async with connection.transaction():
+            committed = await commit(
+                connection, lane.spec, lane.stream_id, batch, now=self._clock.now(), walk=lane.unsettled
+            )
         lane.unsettled = committed.unsettled
         self._on_commit(committed)
         return committed
 
 
-def _fail(batch: list[tuple[Submission, asyncio.Future[Receipt]]], error: Exception) -> None:
+def _fail(batch: list[_Waiting], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -5,23 +5,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bridge.core.event import Event, Kind, Transport
 from bridge.core.span import Span
 from bridge.ingest.batch import Telling
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import NewEpoch
-from bridge.store import entries, events
+from bridge.store import events
+from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.evidence import Evidence
 from bridge.store.streams import Stream
 
 
-async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoch, now: datetime) -> Stream:
+async def open_epoch(
+    connection: Executes, stream: Stream, epoch: NewEpoch, now: datetime
+) -> tuple[Stream, list[Entry]]:
     """Seal the present epoch and begin the next. What the sealed one still missed is lost, and told so."""
+    entries: list[Entry] = []
     if stream.epoch != epoch.sealing or stream.frontier is None:
-        return stream
+        return stream, entries
     frontier = stream.frontier
     stream = replace(stream, suspect_at=None, mismatches=0)
     if stream.head >= frontier:
@@ -31,6 +33,7 @@ async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoc
         while unsettled:
             settled = await settle_stream(connection, stream, fresh={}, found=found, walk=True, now=now)
             stream, unsettled, found = settled.stream, settled.unsettled, ()
+            entries += [replace(entry, epoch=epoch.sealing) for entry in settled.entries]
     told = {"sealed": stream.epoch, "head": stream.head, "epoch": stream.epoch + 1, "base": epoch.base.number}
     stream = replace(
         stream,
@@ -42,16 +45,8 @@ async def open_epoch(connection: AsyncConnection, stream: Stream, epoch: NewEpoc
         anchored_at=epoch.base.anchored_at,
         stalled_at=None,
     )
-    position, chain = await entries.append(
-        connection,
-        stream_id=stream.id,
-        epoch=stream.epoch,
-        position=stream.position,
-        chain=stream.chain,
-        entries=[Entry.told(Kind.EPOCH, json.dumps(told, separators=(",", ":")).encode())],
-        appended_at=now,
-    )
-    return replace(stream, position=position, chain=chain)
+    entries.append(Entry.told(Kind.EPOCH, json.dumps(told, separators=(",", ":")).encode()))
+    return stream, entries
 
 
 def is_stranger(stream: Stream, event: Event) -> bool:
@@ -76,20 +71,20 @@ def take_sealed(stream: Stream, first: dict[int, Telling]) -> list[tuple[Event, 
 
 
 async def recover(
-    connection: AsyncConnection, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime
+    connection: Executes, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime
 ) -> list[Entry]:
     """Store events of the sealed epoch; what was new there had been told as lost, and is recovered."""
     rows = sorted(heard, key=lambda row: row[0].sequence or 0)
     sealed = stream.epoch - 1
     fresh = await events.insert(connection, stream_id=stream.id, epoch=sealed, heard=rows, received_at=now)
     return [
-        Entry(Kind.RECOVERED, event.sequence, event.digest, sealed_epoch=sealed)
+        Entry(Kind.RECOVERED, event.sequence, event.digest, epoch=sealed)
         for event, _ in rows
         if event.sequence in fresh
     ]
 
 
-async def drop_sealed(connection: AsyncConnection, stream: Stream, first: dict[int, Telling]) -> None:
+async def drop_sealed(connection: Executes, stream: Stream, first: dict[int, Telling]) -> None:
     """Take repeats of the sealed epoch's events that carry no time out of ``first``: they are no news of this one."""
     untimed = [number for number, telling in first.items() if telling.event.occurred_at is None]
     if stream.epoch == 1 or not untimed:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bridge.core.content import Content, content_digest, same_content
 from bridge.core.event import Event, Kind, Transport
 from bridge.ingest.submission import StreamSpec
 from bridge.store import events, variants
+from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.events import Stored
 from bridge.store.streams import Stream
@@ -27,7 +26,7 @@ class Outcome:
 
 
 async def compare(
-    connection: AsyncConnection,
+    connection: Executes,
     stream: Stream,
     spec: StreamSpec,
     repeated: Sequence[tuple[Event, Transport]],
@@ -67,9 +66,7 @@ async def compare(
     return replace(stream, mismatches=0 if decided else mismatches), outcome
 
 
-async def hold(
-    connection: AsyncConnection, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime
-) -> int:
+async def hold(connection: Executes, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime) -> int:
     """Keep events that may belong to another epoch until that is decided; returns how many."""
     kept = [Variant(event, transport, content_digest(_content(event))) for event, transport in heard]
     await variants.keep(
@@ -78,7 +75,7 @@ async def hold(
     return len(kept)
 
 
-async def _same(connection: AsyncConnection, stream: Stream, event: Event, stored: Stored) -> bool:
+async def _same(connection: Executes, stream: Stream, event: Event, stored: Stored) -> bool:
     assert event.sequence is not None
     if event.digest == stored.digest:
         payload = event.payload

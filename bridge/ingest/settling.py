@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bridge.core.coverage import Coverage
 from bridge.core.event import Event, Kind
 from bridge.core.settle import settle
 from bridge.core.span import Span
-from bridge.store import entries, events, evidence, gaps
+from bridge.store import events, evidence, gaps
+from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.events import Pending
 from bridge.store.evidence import Evidence
@@ -27,10 +26,11 @@ class SettledStream:
 
     stream: Stream
     unsettled: bool
+    entries: Sequence[Entry] = ()
 
 
 async def settle_stream(
-    connection: AsyncConnection,
+    connection: Executes,
     stream: Stream,
     *,
     fresh: Mapping[int, Event],
@@ -38,7 +38,7 @@ async def settle_stream(
     walk: bool,
     now: datetime,
 ) -> SettledStream:
-    """Append everything that ``fresh`` events or ``found`` evidence made complete. The stream's lock is held."""
+    """Settle everything that ``fresh`` events or ``found`` evidence made complete. The stream's lock is held."""
     head_before = stream.head
     stream = replace(stream, head=max(stream.head, *fresh) if fresh else stream.head)
     if stream.frontier is None:
@@ -65,7 +65,7 @@ async def settle_stream(
 
 
 async def _settle(
-    connection: AsyncConnection,
+    connection: Executes,
     stream: Stream,
     pending: Sequence[Pending],
     known: Sequence[Evidence],
@@ -88,17 +88,6 @@ async def _settle(
     )
     told = [_entry(step, by_number, known) for step in result.steps]
     moved = result.frontier > stream.frontier
-    if told:
-        position, chain = await entries.append(
-            connection,
-            stream_id=stream.id,
-            epoch=stream.epoch,
-            position=stream.position,
-            chain=stream.chain,
-            entries=told,
-            appended_at=now,
-        )
-        stream = replace(stream, position=position, chain=chain)
     stream = replace(
         stream,
         frontier=result.frontier,
@@ -110,7 +99,7 @@ async def _settle(
             connection, stream_id=stream.id, epoch=stream.epoch, frontier=result.frontier, now=now
         )
         stream = replace(stream, gaps_open=stream.gaps_open - closed)
-    return SettledStream(stream, unsettled=truncated and result.frontier == until)
+    return SettledStream(stream, unsettled=truncated and result.frontier == until, entries=told)
 
 
 def _entry(step: int | Span, by_number: Mapping[int, Pending], known: Sequence[Evidence]) -> Entry:

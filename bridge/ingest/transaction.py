@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bridge.core.event import Kind
 from bridge.ingest import epochs, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
-from bridge.store import entries, events, evidence, heard, sightings, streams, sweeps, variants
+from bridge.store import events, evidence, sightings, streams, sweeps, variants
+from bridge.store.direct import Executes
 from bridge.store.entries import Entry
+from bridge.store.finish import finish
 from bridge.store.sightings import Match
 from bridge.store.streams import Stream
 
@@ -36,7 +36,7 @@ class Committed:
 class _Transaction:
     """What the steps of one transaction hand on to each other."""
 
-    connection: AsyncConnection
+    connection: Executes
     spec: StreamSpec
     stream: Stream
     now: datetime
@@ -49,7 +49,7 @@ class _Transaction:
 
 
 async def commit(
-    connection: AsyncConnection,
+    connection: Executes,
     spec: StreamSpec,
     stream_id: int,
     submissions: Sequence[Submission],
@@ -65,7 +65,6 @@ async def commit(
     await _store(work)
     await _tell_late(work)
     await _sight(work)
-    await _append(work)
     settled = await settle_stream(
         connection,
         work.stream,
@@ -74,11 +73,17 @@ async def commit(
         walk=walk or bool(findings),
         now=now,
     )
-    await _count(work)
-    await streams.save(connection, settled.stream)
+    after = await finish(
+        connection,
+        settled.stream,
+        entries=[*work.entries, *work.outcome.entries, *settled.entries],
+        told=work.batch.told,
+        first=Counter(work.batch.first[number].transport.value for number in work.fresh),
+        now=now,
+    )
     return Committed(
-        stream=settled.stream,
-        appended=settled.stream.position - before.position,
+        stream=after,
+        appended=after.position - before.position,
         told=dict(work.batch.told),
         unsettled=settled.unsettled,
         receipts=work.batch.receipts(
@@ -95,7 +100,8 @@ async def _learn(work: _Transaction, submissions: Sequence[Submission]) -> list[
     """Take in what readers found out, and with a decision on the epoch what was held for it."""
     for submission in submissions:
         if submission.epoch is not None:
-            work.stream = await epochs.open_epoch(work.connection, work.stream, submission.epoch, work.now)
+            work.stream, told = await epochs.open_epoch(work.connection, work.stream, submission.epoch, work.now)
+            work.entries += told
             work.decided = True
     findings = [item.finding for item in submissions if item.finding and item.finding.epoch == work.stream.epoch]
     for finding in findings:
@@ -200,26 +206,3 @@ async def _sight(work: _Transaction) -> None:
             unmatched -= await sightings.match(work.connection, stream_id=stream.id, matches=matches)
     work.sighted = len(new_ids)
     work.stream = replace(stream, unmatched=unmatched)
-
-
-async def _append(work: _Transaction) -> None:
-    told = [*work.entries, *work.outcome.entries]
-    if told:
-        position, chain = await entries.append(
-            work.connection,
-            stream_id=work.stream.id,
-            epoch=work.stream.epoch,
-            position=work.stream.position,
-            chain=work.stream.chain,
-            entries=told,
-            appended_at=work.now,
-        )
-        work.stream = replace(work.stream, position=position, chain=chain)
-
-
-async def _count(work: _Transaction) -> None:
-    if work.batch.told:
-        first = Counter(work.batch.first[number].transport.value for number in work.fresh)
-        await heard.count(
-            work.connection, stream_id=work.stream.id, events=work.batch.told, first=first, now=work.now
-        )

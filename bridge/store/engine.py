@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from bridge.core.errors import NotAtHead, StoreUnavailable
+from bridge.core.errors import NotAtHead, StoreRefused, StoreUnavailable
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 STATEMENT_TIMEOUT_MS = 30_000
@@ -38,16 +39,19 @@ def make_engine(url: str, *, pool_max: int = 10) -> AsyncEngine:
         cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_TIMEOUT_MS}")
         cursor.execute("SET jit = off")
         cursor.close()
+        # Or the first user of the connection works inside of our transaction, and its rollback takes the limits away.
+        connection.commit()  # type: ignore[attr-defined]  # as above
 
     return engine
 
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Map what means "the database is away" to StoreUnavailable; anything else is a fault of ours and passes.
+    """Map the errors of SQLAlchemy and of the driver to ours.
 
     Raises:
         StoreUnavailable: no connection, a connection lost, or the pool exhausted.
+        StoreRefused: Postgres will not take what it was given. The text names the kind of error, no values.
     """
     try:
         yield
@@ -56,18 +60,24 @@ def store_errors() -> Iterator[None]:
     except (ConnectionError, TimeoutError) as error:
         raise StoreUnavailable(f"the database is away: {type(error).__name__}") from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, OperationalError) or _away(error):
+        if error.connection_invalidated or isinstance(error, OperationalError) or _away(error.orig):
             raise StoreUnavailable(f"the database is away: {type(error.orig).__name__}") from error
-        raise
+        raise StoreRefused(f"the database refused: {type(error.orig).__name__}: {error.orig}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if _away(error):
+            raise StoreUnavailable(f"the database is away: {type(error).__name__}") from error
+        raise StoreRefused(f"the database refused: {type(error).__name__}: {error}") from error
 
 
 _AWAY_CLASSES = ("08", "53", "57")
 """SQLSTATE classes: connection exception, insufficient resources, operator intervention (shutdown, start-up)."""
 
 
-def _away(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state[:2] in _AWAY_CLASSES or isinstance(error.orig, ConnectionError)
+def _away(error: BaseException | None) -> bool:
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError | ValueError):
+        return True
+    state = getattr(error, "sqlstate", None) or ""
+    return state[:2] in _AWAY_CLASSES or isinstance(error, ConnectionError)
 
 
 def upgrade(url: str) -> None:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.event import Event, Transport
+from bridge.store.direct import Executes
 
 
 class Stored(NamedTuple):
@@ -79,7 +79,7 @@ WHERE stream_id = :stream_id AND transport = 'replay' AND event_id = ANY(CAST(:e
 
 
 async def insert(
-    conn: AsyncConnection,
+    conn: Executes,
     *,
     stream_id: int,
     epoch: int,
@@ -104,47 +104,46 @@ async def insert(
     return set((await conn.execute(_INSERT, values)).scalars())
 
 
-async def stored(conn: AsyncConnection, *, stream_id: int, epoch: int, sequences: Sequence[int]) -> dict[int, Stored]:
+async def stored(conn: Executes, *, stream_id: int, epoch: int, sequences: Sequence[int]) -> dict[int, Stored]:
     """What is stored under ``sequences``, by number."""
     rows = await conn.execute(_STORED, {"stream_id": stream_id, "epoch": epoch, "sequences": list(sequences)})
     return {row[0]: Stored(*row[1:]) for row in rows}
 
 
-async def payload(conn: AsyncConnection, *, stream_id: int, epoch: int, sequence: int) -> bytes:
+async def payload(conn: Executes, *, stream_id: int, epoch: int, sequence: int) -> bytes:
     """The payload of one stored event, verbatim."""
     values = {"stream_id": stream_id, "epoch": epoch, "sequence": sequence}
     return bytes((await conn.execute(_PAYLOAD, values)).scalar_one())
 
 
-async def pending(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, limit: int) -> list[Pending]:
+async def pending(conn: Executes, *, stream_id: int, epoch: int, frontier: int, limit: int) -> list[Pending]:
     """The first ``limit`` stored events at or above ``frontier``, ascending."""
     values = {"stream_id": stream_id, "epoch": epoch, "frontier": frontier, "limit": limit}
     return [Pending(*row) for row in await conn.execute(_PENDING, values)]
 
 
 async def numbers(
-    conn: AsyncConnection, *, stream_id: int, epoch: int, first: int, last: int, limit: int
+    conn: Executes, *, stream_id: int, epoch: int, first: int, last: int, limit: int
 ) -> list[tuple[int, datetime]]:
     """The stored numbers from ``first`` to ``last`` (inclusive) with their hearing, ascending, at most ``limit``."""
     values = {"stream_id": stream_id, "epoch": epoch, "first": first, "last": last, "limit": limit}
     return [(row[0], row[1]) for row in await conn.execute(_NUMBERS, values)]
 
 
-async def last_below(
-    conn: AsyncConnection, *, stream_id: int, epoch: int, below: int
-) -> tuple[int, datetime | None] | None:
+async def last_below(conn: Executes, *, stream_id: int, epoch: int, below: int) -> tuple[int, datetime | None] | None:
     """Number and venue time of the nearest stored event under ``below``, or None."""
     row = (await conn.execute(_LAST_BELOW, {"stream_id": stream_id, "epoch": epoch, "below": below})).first()
     return None if row is None else (row[0], row[1])
 
 
-async def next_received(conn: AsyncConnection, *, stream_id: int, epoch: int, sequence: int) -> datetime | None:
+async def next_received(conn: Executes, *, stream_id: int, epoch: int, sequence: int) -> datetime | None:
     """When the nearest stored event above ``sequence`` was heard, or None."""
     values = {"stream_id": stream_id, "epoch": epoch, "sequence": sequence}
-    return (await conn.execute(_NEXT_RECEIVED, values)).scalar_one_or_none()
+    found: datetime | None = (await conn.execute(_NEXT_RECEIVED, values)).scalar_one_or_none()
+    return found
 
 
-async def by_id(conn: AsyncConnection, *, stream_id: int, event_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+async def by_id(conn: Executes, *, stream_id: int, event_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Epoch and number of the events heard by replay first, by venue id."""
     rows = await conn.execute(_BY_ID, {"stream_id": stream_id, "event_ids": list(event_ids)})
     return {row[0]: (row[1], row[2]) for row in rows}

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.coverage import Coverage
 from bridge.core.span import Span
+from bridge.store.direct import Executes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,7 @@ WHERE stream_id = :stream_id AND epoch = :epoch AND verdict = 'proof' AND refute
 """)
 
 
-async def insert(
-    conn: AsyncConnection, *, stream_id: int, epoch: int, found: Sequence[Evidence], now: datetime
-) -> None:
+async def insert(conn: Executes, *, stream_id: int, epoch: int, found: Sequence[Evidence], now: datetime) -> None:
     values = [
         {
             "stream_id": stream_id,
@@ -63,22 +61,20 @@ async def insert(
     await conn.execute(_INSERT, values)
 
 
-async def above(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int) -> list[Evidence]:
+async def above(conn: Executes, *, stream_id: int, epoch: int, frontier: int) -> list[Evidence]:
     """Everything on record that reaches to ``frontier`` or beyond."""
     rows = await conn.execute(_ABOVE, {"stream_id": stream_id, "epoch": epoch, "frontier": frontier})
     return [Evidence(Span.inclusive(first, last), verdict, detail) for first, last, verdict, detail in rows]
 
 
-async def losses(conn: AsyncConnection, *, stream_id: int, epoch: int, lowest: int, highest: int) -> Coverage:
+async def losses(conn: Executes, *, stream_id: int, epoch: int, lowest: int, highest: int) -> Coverage:
     """What is on record as lost between two numbers."""
     values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "highest": highest}
     rows = await conn.execute(_LOSSES_AT, values)
     return Coverage.of(Span.inclusive(first, last) for first, last in rows)
 
 
-async def refute(
-    conn: AsyncConnection, *, stream_id: int, epoch: int, sequences: Sequence[int], now: datetime
-) -> None:
+async def refute(conn: Executes, *, stream_id: int, epoch: int, sequences: Sequence[int], now: datetime) -> None:
     """Mark the proofs that an event of ``sequences`` turned up inside of."""
     values = {"stream_id": stream_id, "epoch": epoch, "sequences": list(sequences), "now": now}
     await conn.execute(_REFUTE, values)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.span import Span
+from bridge.store.direct import Executes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ _COUNTS = text("SELECT state, count(*) FROM gaps WHERE stream_id = :stream_id GR
 
 
 async def holes(
-    conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, appeared_before: datetime, limit: int
+    conn: Executes, *, stream_id: int, epoch: int, frontier: int, appeared_before: datetime, limit: int
 ) -> list[tuple[Span, datetime]]:
     """The runs without an event between ``frontier`` and the newest event, with the time each one showed."""
     values = {
@@ -102,14 +102,14 @@ async def holes(
     return [(Span.inclusive(first, last), showed_at) for first, last, showed_at in rows]
 
 
-async def open_spans(conn: AsyncConnection, *, stream_id: int, epoch: int) -> list[Span]:
+async def open_spans(conn: Executes, *, stream_id: int, epoch: int) -> list[Span]:
     """The spans of the gaps that are open."""
     rows = await conn.execute(_OPEN_SPANS, {"stream_id": stream_id, "epoch": epoch})
     return [Span.inclusive(first, last) for first, last in rows]
 
 
 async def open_all(
-    conn: AsyncConnection,
+    conn: Executes,
     *,
     stream_id: int,
     epoch: int,
@@ -127,30 +127,30 @@ async def open_all(
         "deadline_at": deadline_at,
         "now": now,
     }
-    return (await conn.execute(_OPEN, values)).rowcount
+    return int((await conn.execute(_OPEN, values)).rowcount)
 
 
-async def close_passed(conn: AsyncConnection, *, stream_id: int, epoch: int, frontier: int, now: datetime) -> int:
+async def close_passed(conn: Executes, *, stream_id: int, epoch: int, frontier: int, now: datetime) -> int:
     """Close the open gaps below ``frontier`` as recovered, void or lost; returns how many."""
     values = {"stream_id": stream_id, "epoch": epoch, "frontier": frontier, "now": now}
     return len((await conn.execute(_CLOSE, values)).all())
 
 
-async def note_read(conn: AsyncConnection, *, stream_id: int, epoch: int, upto: int, withheld: str | None) -> None:
+async def note_read(conn: Executes, *, stream_id: int, epoch: int, upto: int, withheld: str | None) -> None:
     """Count a read for every open gap that it reached, with the clause that withheld its proof, if any."""
     values = {"stream_id": stream_id, "epoch": epoch, "upto": upto, "withheld": withheld}
     await conn.execute(_READ_AT, values)
 
 
 async def listing(
-    conn: AsyncConnection, *, stream_id: int, after: int = 0, open_only: bool = False, limit: int = 100
+    conn: Executes, *, stream_id: int, after: int = 0, open_only: bool = False, limit: int = 100
 ) -> list[Gap]:
     """Gaps in the order they were opened, after the id ``after``."""
     values = {"stream_id": stream_id, "after": after, "open_only": open_only, "limit": limit}
     return [Gap(*row) for row in await conn.execute(_LIST, values)]
 
 
-async def counts(conn: AsyncConnection, *, stream_id: int) -> dict[str, int]:
+async def counts(conn: Executes, *, stream_id: int) -> dict[str, int]:
     """How many gaps of the stream are in each state."""
     rows = await conn.execute(_COUNTS, {"stream_id": stream_id})
     return {state: int(count) for state, count in rows}

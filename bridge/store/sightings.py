@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.event import Event, Transport
+from bridge.store.direct import Executes
 
 
 class Match(NamedTuple):
@@ -33,6 +33,7 @@ UPDATE sightings SET epoch = found.epoch, sequence = found.sequence
 FROM unnest(CAST(:event_ids AS text[]), CAST(:epochs AS int[]), CAST(:sequences AS bigint[]))
      AS found (event_id, epoch, sequence)
 WHERE sightings.stream_id = :stream_id AND sightings.event_id = found.event_id AND sightings.sequence IS NULL
+RETURNING 1
 """)
 
 # Slow, and rare: for what waited in vain, over all that was heard since shortly before.
@@ -43,7 +44,8 @@ WHERE sightings.stream_id = :stream_id AND sightings.sequence IS NULL AND report
   AND sightings.received_at <= :before
   AND events.stream_id = sightings.stream_id AND events.event_id = sightings.event_id
   AND events.received_at >= (SELECT min(received_at) FROM sightings
-                             WHERE stream_id = :stream_id AND sequence IS NULL AND reported_at IS NULL) - CAST(:since AS interval)
+                             WHERE stream_id = :stream_id AND sequence IS NULL AND reported_at IS NULL)
+                            - CAST(:since AS interval)
 """)
 
 _REPORT = text("""
@@ -54,7 +56,7 @@ RETURNING event_id
 
 
 async def insert(
-    conn: AsyncConnection,
+    conn: Executes,
     *,
     stream_id: int,
     seen: Sequence[tuple[Event, Transport]],
@@ -74,7 +76,7 @@ async def insert(
     return list((await conn.execute(_INSERT, values)).scalars())
 
 
-async def match(conn: AsyncConnection, *, stream_id: int, matches: Sequence[Match]) -> int:
+async def match(conn: Executes, *, stream_id: int, matches: Sequence[Match]) -> int:
     """Give sightings their numbers; returns how many were still waiting for one."""
     values = {
         "stream_id": stream_id,
@@ -82,16 +84,16 @@ async def match(conn: AsyncConnection, *, stream_id: int, matches: Sequence[Matc
         "epochs": [item.epoch for item in matches],
         "sequences": [item.sequence for item in matches],
     }
-    return (await conn.execute(_MATCH, values)).rowcount
+    return len((await conn.execute(_MATCH, values)).all())
 
 
-async def match_stored(conn: AsyncConnection, *, stream_id: int, before: datetime, since: timedelta) -> int:
+async def match_stored(conn: Executes, *, stream_id: int, before: datetime, since: timedelta) -> int:
     """Match what waits since ``before`` with events heard up to ``since`` earlier; returns how many found theirs."""
     values = {"stream_id": stream_id, "before": before, "since": since}
-    return (await conn.execute(_MATCH_STORED, values)).rowcount
+    return int((await conn.execute(_MATCH_STORED, values)).rowcount)
 
 
-async def report(conn: AsyncConnection, *, stream_id: int, before: datetime, now: datetime) -> list[str]:
+async def report(conn: Executes, *, stream_id: int, before: datetime, now: datetime) -> list[str]:
     """Mark the sightings that nothing matched since ``before``; returns the ids not reported yet."""
     values = {"stream_id": stream_id, "before": before, "now": now}
     return list((await conn.execute(_REPORT, values)).scalars())

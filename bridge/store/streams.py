@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.store.direct import Executes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,18 @@ _READ = text(f"SELECT {_COLUMNS} FROM streams WHERE name = :name")
 
 _LIST = text(f"SELECT {_COLUMNS} FROM streams ORDER BY name LIMIT :limit")
 
-_SAVE = text("""
-UPDATE streams SET
+ASSIGNMENTS = """
     epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
     epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at,
     gaps_open = :gaps_open, unmatched = :unmatched,
     settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at
-WHERE id = :id
-""")
+"""
+"""What a transaction may change of its stream."""
+
+_SAVE = text(f"UPDATE streams SET {ASSIGNMENTS} WHERE id = :id")
 
 
-async def ensure(conn: AsyncConnection, *, name: str, source: str, numbering: str, settle_s: float) -> Stream:
+async def ensure(conn: Executes, *, name: str, source: str, numbering: str, settle_s: float) -> Stream:
     """The stream of that name, made if it is new. One that the bridge numbers itself begins at 1."""
     base = 1 if numbering == "bridge" else None
     values = {"name": name, "source": source, "numbering": numbering, "base": base, "settle_s": settle_s}
@@ -76,22 +78,22 @@ async def ensure(conn: AsyncConnection, *, name: str, source: str, numbering: st
     return stream
 
 
-async def lock(conn: AsyncConnection, stream_id: int) -> Stream:
+async def lock(conn: Executes, stream_id: int) -> Stream:
     """The stream, locked until the transaction ends: who holds it may append to its log."""
     return _stream((await conn.execute(_LOCK, {"id": stream_id})).mappings().one())
 
 
-async def read(conn: AsyncConnection, name: str) -> Stream | None:
+async def read(conn: Executes, name: str) -> Stream | None:
     row = (await conn.execute(_READ, {"name": name})).mappings().one_or_none()
     return None if row is None else _stream(row)
 
 
-async def listing(conn: AsyncConnection, *, limit: int = 1000) -> list[Stream]:
+async def listing(conn: Executes, *, limit: int = 1000) -> list[Stream]:
     """Streams by name, at most ``limit``."""
     return [_stream(row) for row in (await conn.execute(_LIST, {"limit": limit})).mappings()]
 
 
-async def save(conn: AsyncConnection, stream: Stream) -> None:
+async def save(conn: Executes, stream: Stream) -> None:
     """Write back what may change; the caller holds the lock."""
     await conn.execute(_SAVE, asdict(stream))
 

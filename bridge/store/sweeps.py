@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.store.direct import Executes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,23 @@ WHERE kind = :kind AND rung = :rung AND stream_id = (SELECT id FROM streams WHER
 """)
 
 
-async def ensure(conn: AsyncConnection, *, stream_id: int, kinds: Sequence[str], now: datetime) -> None:
+async def ensure(conn: Executes, *, stream_id: int, kinds: Sequence[str], now: datetime) -> None:
     """Give the stream its sweeps, due at once."""
     await conn.execute(_ENSURE, {"stream_id": stream_id, "kinds": list(kinds), "now": now})
 
 
-async def ring(conn: AsyncConnection, *, stream: str, now: datetime) -> None:
+async def ring(conn: Executes, *, stream: str, now: datetime) -> None:
     """The stream's tail is to be read at once."""
     await conn.execute(_RING, {"stream": stream, "now": now})
 
 
-async def due(conn: AsyncConnection, *, sources: Sequence[str], now: datetime) -> list[Sweep]:
+async def due(conn: Executes, *, sources: Sequence[str], now: datetime) -> list[Sweep]:
     """The sweeps of ``sources`` that are due, oldest first."""
     rows = await conn.execute(_DUE, {"sources": list(sources), "now": now})
     return [Sweep(*row) for row in rows]
 
 
-async def done(conn: AsyncConnection, sweep: Sweep, *, next_at: datetime) -> bool:
+async def done(conn: Executes, sweep: Sweep, *, next_at: datetime) -> bool:
     """Due again at ``next_at``; False if the bell was rung meanwhile, and it stays due."""
     values = {"stream": sweep.stream, "kind": sweep.kind, "rung": sweep.rung, "next_at": next_at}
-    return (await conn.execute(_DONE, values)).rowcount == 1
+    return bool((await conn.execute(_DONE, values)).rowcount)

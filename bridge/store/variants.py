@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.event import Event, Transport
+from bridge.store.direct import Executes
 
 
 class Variant(NamedTuple):
@@ -34,7 +34,7 @@ RETURNING event_id, type, key, payload, digest, sequence, occurred_at, transport
 
 
 async def keep(
-    conn: AsyncConnection,
+    conn: Executes,
     *,
     stream_id: int,
     epoch: int,
@@ -59,7 +59,7 @@ async def keep(
     return fresh
 
 
-async def take_held(conn: AsyncConnection, *, stream_id: int) -> list[tuple[Event, Transport]]:
+async def take_held(conn: Executes, *, stream_id: int) -> list[tuple[Event, Transport]]:
     """Take out what waited for a decision on its epoch, by number; it goes through the door again."""
     rows = (await conn.execute(_TAKE_HELD, {"stream_id": stream_id})).all()
     return [(Event(*row[:-1]), Transport(row[-1])) for row in sorted(rows, key=lambda row: int(row[5]))]

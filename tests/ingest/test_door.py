@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
 from bridge.core.chain import ORIGIN, link
-from bridge.core.errors import Overloaded, StoreUnavailable
+from bridge.core.errors import Overloaded, StoreRefused, StoreUnavailable
 from bridge.core.event import Kind, LogEntry, Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, NewEpoch, StreamSpec
@@ -304,7 +304,7 @@ async def test_one_event_that_postgres_refuses_costs_its_neighbours_nothing(door
     good = [door.accept("pb.events", [event(n)], transport=Transport.WEBHOOK) for n in (1, 2, 3)]
     bad = door.accept("pb.events", [event(4, event_id="nul\0nul")], transport=Transport.WEBHOOK)
     outcomes = await asyncio.gather(*good, bad, return_exceptions=True)
-    assert isinstance(outcomes[3], DBAPIError)
+    assert isinstance(outcomes[3], StoreRefused)
     assert told(await entries_of(engine)) == [("event", 1), ("event", 2), ("event", 3)]
 
 
