@@ -1,0 +1,21 @@
+"""A configured source opened for the length of one command."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge.clock import Clock
+from bridge.config.settings import Source
+from bridge.sources.playbatman.source import PlayBatman
+from bridge.sources.registry import open_source
+from bridge.wiring import options_of
+
+
+@asynccontextmanager
+async def opened(configured: Source, clock: Clock) -> AsyncIterator[PlayBatman]:
+    """The source, closed after the block."""
+    source = open_source(options_of(configured), clock=clock, jitter=random.SystemRandom().random)
+    try:
+        yield source
+    finally:
+        await source.close()
