@@ -1,0 +1,117 @@
+"""From settings to the values that each part takes: names are the same wherever they mean the same."""
+
+import random
+from collections.abc import Mapping
+
+from bridge.clock import Clock
+from bridge.config.playbatman import Replay
+from bridge.config.settings import Settings, Source
+from bridge.config.shapes import Destination
+from bridge.core.destination import DestinationPolicy
+from bridge.core.signing import decode_secret
+from bridge.deliver.limits import DeliveryLimits
+from bridge.ingest import StreamSpec
+from bridge.listen import ListenLimits
+from bridge.reconcile import ReplayLimits
+from bridge.sources.playbatman.source import PlayBatman
+from bridge.sources.registry import open_source
+from bridge.web.hooks import Receiver
+from bridge.wiring import options_of, receiver_of
+
+DICE = random.SystemRandom()
+"""For jitter: no two processes are to wait in step."""
+
+
+def numbered(source: str) -> str:
+    """The stream of the events that the venue numbers."""
+    return f"{source}.events"
+
+
+def socketed(source: str) -> str:
+    """The stream of what the socket said."""
+    return f"{source}.ws"
+
+
+def stream_specs(settings: Settings) -> dict[str, StreamSpec]:
+    """Every stream that the configured sources give."""
+    specs: dict[str, StreamSpec] = {}
+    for name, source in settings.sources.items():
+        replay = source.replay
+        specs[numbered(name)] = StreamSpec(
+            name=numbered(name),
+            source=name,
+            numbering="venue",
+            settle_s=replay.settle_s,
+            settle_max_s=replay.settle_max_s,
+            suspect_after=replay.suspect_after,
+            tell_below_base=replay.start == "oldest",
+        )
+        if source.ws_url is not None:
+            specs[socketed(name)] = StreamSpec(socketed(name), name, "bridge", settle_s=replay.settle_s)
+    return specs
+
+
+def open_sources(settings: Settings, clock: Clock) -> dict[str, PlayBatman]:
+    """The configured sources, each with its own REST client. Close them when done."""
+    return {
+        name: open_source(options_of(source), clock=clock, jitter=DICE.random)
+        for name, source in settings.sources.items()
+    }
+
+
+def receivers(settings: Settings, sources: Mapping[str, PlayBatman]) -> dict[str, Receiver]:
+    """The receivers of the sources that have a webhook."""
+    made = {name: receiver_of(source, sources[name]) for name, source in settings.sources.items()}
+    return {name: receiver for name, receiver in made.items() if receiver is not None}
+
+
+def replay_limits(source: Source) -> ReplayLimits:
+    """What the reconciler may do at the source's venue."""
+    replay: Replay = source.replay
+    return ReplayLimits(
+        every_s=replay.every_s,
+        audit_every_s=replay.audit_every_s,
+        page_max=replay.page_max,
+        overlap=replay.overlap,
+        start=replay.start,
+        retention_s=replay.retention_s,
+        margin_s=replay.margin_s,
+        grace_s=replay.grace_s,
+        settle_s=replay.settle_s,
+        settle_max_s=replay.settle_max_s,
+        pages_per_read_max=replay.pages_per_read_max,
+        side_by_side_max=replay.side_by_side_max,
+        backoff_first_s=replay.backoff_first_s,
+        backoff_max_s=replay.backoff_max_s,
+        gaps_open_max=replay.gaps_open_max,
+        suspect_after=replay.suspect_after,
+        unmatched_after_s=source.correlation.ttl_s,
+    )
+
+
+def listen_limits(source: Source) -> ListenLimits:
+    return ListenLimits(events_waiting_max=source.ws.events_waiting_max)
+
+
+def delivery_limits(settings: Settings) -> DeliveryLimits:
+    limits = settings.limits
+    return DeliveryLimits(slice_max=limits.log_read_max, poll_s=limits.poll_every_s)
+
+
+def policies(settings: Settings) -> list[DestinationPolicy]:
+    """Who takes the log."""
+    return [policy_of(destination) for destination in settings.destinations.values()]
+
+
+def policy_of(destination: Destination) -> DestinationPolicy:
+    return DestinationPolicy(
+        name=destination.name,
+        url=destination.url,
+        secrets=tuple(decode_secret(secret.get_secret_value()) for secret in destination.secrets),
+        streams=destination.streams,
+        types=destination.types,
+        allow_private=destination.allow_private,
+        timeout_s=destination.timeout_s,
+        retry_first_s=destination.retry_first_s,
+        retry_max_s=destination.retry_max_s,
+    )

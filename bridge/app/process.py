@@ -1,0 +1,237 @@
+"""One process of the bridge: web, worker, or both, from its settings until it is told to stop."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from enum import Flag, auto
+
+import structlog
+import uvicorn
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge import worker
+from bridge.app import parts
+from bridge.clock import Clock
+from bridge.config.settings import Settings
+from bridge.deliver.deliverer import Deliverer
+from bridge.egress import HttpEgress
+from bridge.ingest import Committed, Door
+from bridge.listen import Connection, listen
+from bridge.metrics import Metrics
+from bridge.reconcile import Reconciler
+from bridge.sources.playbatman.source import PlayBatman
+from bridge.store import connections
+from bridge.store.engine import make_engine, require_head, store_errors
+from bridge.store.hints import Notifier, listen_for_hints
+from bridge.web.app import web_app
+from bridge.web.hooks import Hooks
+
+log = structlog.get_logger()
+
+
+class Role(Flag):
+    """What a process does."""
+
+    WEB = auto()
+    WORKER = auto()
+    ALL = WEB | WORKER
+
+
+async def serve(
+    settings: Settings,
+    url: str,
+    role: Role,
+    clock: Clock,
+    *,
+    ready: Callable[[int], None] = lambda port: None,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT (or until ``until`` returns), then drain.
+
+    ``ready`` is told the bound port, 0 for a process without web.
+
+    Raises:
+        NotAtHead: the database's tables are not those of this version.
+        StoreUnavailable: the database cannot be reached at start.
+    """
+    engine = make_engine(url, pool_max=settings.limits.pool_max)
+    try:
+        await require_head(engine)
+        async with AsyncExitStack() as stack:
+            process = await _Process.assembled(settings, engine, role, clock, stack)
+            await process.run(ready, until or _signalled)
+    finally:
+        await engine.dispose()
+    log.info("bridge.stopped")
+
+
+async def _signalled() -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await stopping.wait()
+
+
+class _Process:
+    """The parts of this process, wired to each other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        role: Role,
+        clock: Clock,
+        sources: dict[str, PlayBatman],
+        egress: HttpEgress,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._role = role
+        self._clock = clock
+        self._sources = sources
+        self.metrics = Metrics()
+        self._notifier = None if role is Role.ALL else Notifier(engine, clock)
+        self._deliverer = Deliverer(
+            engine,
+            egress,
+            clock,
+            policies=parts.policies(settings),
+            jitter=parts.DICE.random,
+            limits=parts.delivery_limits(settings),
+        )
+        self.door = Door(
+            engine,
+            clock,
+            parts.stream_specs(settings),
+            events_waiting_max=settings.limits.events_waiting_max,
+            batch_events_max=settings.limits.batch_events_max,
+            on_commit=self._committed,
+        )
+
+    @classmethod
+    async def assembled(
+        cls, settings: Settings, engine: AsyncEngine, role: Role, clock: Clock, stack: AsyncExitStack
+    ) -> "_Process":
+        sources = parts.open_sources(settings, clock)
+        for source in sources.values():
+            stack.push_async_callback(source.close)
+        egress = await stack.enter_async_context(HttpEgress(clock))
+        process = cls(settings, engine, role, clock, sources, egress)
+        await stack.enter_async_context(process.door)
+        for name in parts.stream_specs(settings):
+            await process.door.open(name)
+        return process
+
+    async def run(self, ready: Callable[[int], None], until: Callable[[], Awaitable[None]]) -> None:
+        server = self._server() if Role.WEB in self._role else None
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(self._work())] if Role.WORKER in self._role else []
+            if self._notifier is not None:
+                working.append(group.create_task(self._notifier.run()))
+            serving = None
+            if server is not None:
+                serving = group.create_task(server.serve())
+                ready(await server.bound(serving))
+            else:
+                ready(0)
+            log.info("bridge.started", role=str(self._role.name).lower(), sources=list(self._sources))
+            await until()
+            await self._drain(server, serving)
+            for task in working:
+                task.cancel()
+
+    async def _drain(self, server: "_Server | None", serving: asyncio.Task[None] | None) -> None:
+        """Answer what was begun and finish the posts under way, for as long as the settings allow."""
+        log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
+        self._deliverer.stop()
+        if server is not None and serving is not None:
+            server.should_exit = True
+            try:
+                async with asyncio.timeout(self._settings.limits.drain_s):
+                    await asyncio.shield(serving)
+            except TimeoutError:
+                server.force_exit = True
+
+    def _server(self) -> "_Server":
+        settings = self._settings
+        hooks = Hooks(parts.receivers(settings, self._sources), self.door, self._clock, observe=self.metrics.observe)
+        app = web_app(engine=self._engine, hooks=hooks, settings=settings, clock=self._clock, metrics=self.metrics)
+        return _Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                limit_concurrency=settings.limits.requests_waiting_max,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=int(settings.limits.drain_s),
+            )
+        )
+
+    async def _work(self) -> None:
+        loops: dict[str, Callable[[], Awaitable[None]]] = {"deliver": self._deliverer.run}
+        if self._role is not Role.ALL:
+            loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
+        work = [self._source_work(name) for name in self._sources]
+        await worker.work(self._engine, self._clock, work, loops)
+
+    def _source_work(self, name: str) -> worker.SourceWork:
+        configured, source = self._settings.sources[name], self._sources[name]
+        limits = parts.replay_limits(configured)
+        reconciler = Reconciler(
+            self._engine,
+            self.door,
+            self._clock,
+            source.replay,
+            stream=parts.numbered(name),
+            source=name,
+            limits=limits,
+            dice=parts.DICE,
+        )
+
+        async def report(connection: Connection) -> None:
+            with store_errors():
+                async with self._engine.begin() as opened:
+                    await connections.put(
+                        opened, source=name, state=connection.state, detail=connection.detail, now=self._clock.now()
+                    )
+
+        async def live() -> None:
+            if source.has_socket:
+                await listen(source, self.door, self._clock, report, limits=parts.listen_limits(configured))
+
+        sweeps = (
+            worker.Sweep("gap", self._settings.limits.gap_sweep_every_s),
+            worker.Sweep("tail", limits.every_s),
+            worker.Sweep("audit", limits.audit_every_s),
+        )
+        return worker.SourceWork(name, live, reconciler.tick, sweeps)
+
+    def _committed(self, committed: Committed) -> None:
+        if committed.appended:
+            self._deliverer.wake(committed.stream.name)
+            if self._notifier is not None:
+                self._notifier.tell(committed.stream.name)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling; it says which port it got."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # theirs is a generator
+        return nullcontext()
+
+    async def bound(self, serving: asyncio.Task[None]) -> int:
+        while not self.started and not serving.done():
+            await asyncio.wait([serving], timeout=0.005)
+        if serving.done():
+            serving.result()
+        return int(self.servers[0].sockets[0].getsockname()[1])
