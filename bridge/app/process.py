@@ -92,6 +92,7 @@ class _Process:
         self._clock = clock
         self._sources = sources
         self.metrics = Metrics()
+        self._delivered = asyncio.Event()
         self._notifier = None if role is Role.ALL else Notifier(engine, clock)
         self._deliverer = Deliverer(
             engine,
@@ -146,13 +147,18 @@ class _Process:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""
         log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
         self._deliverer.stop()
-        if server is not None and serving is not None:
-            server.should_exit = True
-            try:
-                async with asyncio.timeout(self._settings.limits.drain_s):
+        try:
+            async with asyncio.timeout(self._settings.limits.drain_s):
+                if server is not None and serving is not None:
+                    server.should_exit = True
                     await asyncio.shield(serving)
-            except TimeoutError:
+                if Role.WORKER in self._role:
+                    await self._delivered.wait()
+        except TimeoutError:
+            log.warning("bridge.undrained", drain_s=self._settings.limits.drain_s)
+            if server is not None:
                 server.force_exit = True
+            self.door.abandon()
 
     def _server(self) -> "_Server":
         settings = self._settings
@@ -178,11 +184,15 @@ class _Process:
         )
 
     async def _work(self) -> None:
-        loops: dict[str, Callable[[], Awaitable[None]]] = {"deliver": self._deliverer.run}
+        loops: dict[str, Callable[[], Awaitable[None]]] = {"deliver": self._deliver}
         if self._role is not Role.ALL:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
         await worker.work(self._engine, self._clock, work, loops)
+
+    async def _deliver(self) -> None:
+        await self._deliverer.run()
+        self._delivered.set()
 
     def _source_work(self, name: str) -> worker.SourceWork:
         configured, source = self._settings.sources[name], self._sources[name]

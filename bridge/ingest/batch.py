@@ -14,11 +14,15 @@ HELD = -1
 
 @dataclass(slots=True)
 class Telling:
-    """One event of the batch, the way it came, and the index of the submission it belongs to."""
+    """One event of the batch, the way it came, and the index of the submission it belongs to.
+
+    ``reread``: its reader has been past its number before.
+    """
 
     submission: int
     event: Event
     transport: Transport
+    reread: bool = False
 
 
 @dataclass(slots=True)
@@ -42,15 +46,19 @@ class Batch:
                 if stream.numbering == "bridge":
                     event = event._replace(sequence=next_number)
                     next_number += 1
-                if event.sequence is None or event.sequence >= submission.reread_below:
-                    batch.told[submission.transport.value] += 1
-                batch._add(Telling(index, event, submission.transport))
+                reread = event.sequence is not None and event.sequence < submission.reread_below
+                batch.told[submission.transport.value] += not reread
+                batch._add(Telling(index, event, submission.transport, reread))
         return batch
 
     def add_held(self, held: Sequence[tuple[Event, Transport]]) -> None:
         """Add what waited until its epoch was decided; it belongs to no submission."""
         for event, transport in held:
             self._add(Telling(HELD, event, transport))
+
+    def count_late(self, fresh: set[int]) -> None:
+        """Count as told what a reader found new where it had been before: it became visible late."""
+        self.told.update(self.first[n].transport.value for n in fresh if self.first[n].reread)
 
     def _add(self, telling: Telling) -> None:
         number = telling.event.sequence

@@ -70,6 +70,7 @@ class Door:
         self._batch_events_max = batch_events_max
         self._on_commit = on_commit
         self._tasks = asyncio.TaskGroup()
+        self._draining: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -115,6 +116,11 @@ class Door:
         """Make the stream if it is new; returns its id."""
         return (await self._lane(stream)).stream_id
 
+    def abandon(self) -> None:
+        """Give up the commits under way: there is no more time to wait for the database."""
+        for draining in self._draining:
+            draining.cancel()
+
     async def _submit(self, stream: str, submission: Submission) -> Receipt:
         lane = self._lanes.get(stream) or await self._lane(stream)
         if lane.events_waiting + len(submission.events) > self._events_waiting_max:
@@ -124,7 +130,9 @@ class Door:
         lane.events_waiting += len(submission.events)
         if not lane.busy:
             lane.busy = True
-            self._tasks.create_task(self._drain(lane))
+            draining = self._tasks.create_task(self._drain(lane))
+            self._draining.add(draining)
+            draining.add_done_callback(self._draining.discard)
         return await future
 
     async def _lane(self, stream: str) -> _Lane:

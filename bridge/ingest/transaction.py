@@ -63,6 +63,7 @@ async def commit(
     findings = await _learn(work, submissions)
     await _recover_sealed(work)
     await _store(work)
+    work.batch.count_late(work.fresh)
     await _tell_late(work)
     await _sight(work)
     settled = await settle_stream(

@@ -74,8 +74,8 @@ def begin_at_the_first_event_heard(patch: pytest.MonkeyPatch) -> None:
             raise VenueError("nothing was heard yet")
         return Base(page.events[0].sequence, page.events[0].occurred_at)
 
-    async def nothing(_connection: Any, stream: Any, *_rest: Any) -> Any:
-        return stream
+    async def nothing(_work: Any) -> None:
+        return None
 
     patch.setattr(reconciler, "find_base", base)
     patch.setattr(transaction, "_tell_late", nothing)

@@ -1,0 +1,117 @@
+"""``bridge status`` and ``bridge gaps`` on a database with something to show."""
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.store import connections, destinations, leases
+from tests.cli.conftest import Invoke
+from tests.cli.rows import fill, now, on, open_gap
+
+
+def test_status_shows_streams_sockets_and_destinations(invoke: Invoke, database_url: str) -> None:
+    on(database_url, fill)
+    shown = invoke({"DATABASE_URL": database_url}, "status")
+    assert shown.exit_code == 0, shown.output
+    assert "pb.events" in shown.output
+    assert "in 5h 00m" in shown.output or "in 4h 59m" in shown.output
+    assert "connected" in shown.output
+    assert "ledger" in shown.output
+
+
+def test_status_tells_a_program_the_numbers(invoke: Invoke, database_url: str) -> None:
+    on(database_url, fill)
+    told = json.loads(invoke({"DATABASE_URL": database_url}, "status", "--json").stdout)
+    [stream] = told["streams"]
+    assert (stream["stream"], stream["position"], stream["gaps_open"]) == ("pb.events", 3, 1)
+    assert told["sources"][0]["socket"] == "connected"
+    [destination] = told["destinations"]
+    [cursor] = destination["streams"]
+    assert (destination["state"], cursor["position"], cursor["behind"]) == ("active", 2, 1)
+    assert cursor["oldest_at"].startswith("2026-02-18T23:00:00")
+
+
+def test_the_last_word_of_a_listener_that_is_gone_is_not_shown_as_news(invoke: Invoke, database_url: str) -> None:
+    async def leave(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connections.put(connection, source="pb", state="connected", detail="", now=now())
+            past = now() - timedelta(minutes=1)
+            await leases.take(connection, name="source:pb", holder="a", now=past, until=past)
+
+    on(database_url, leave)
+    told = json.loads(invoke({"DATABASE_URL": database_url}, "status", "--json").stdout)
+    assert told["sources"][0]["socket"] == "unattended"
+
+
+def test_status_says_so_when_something_waits_for_a_person(invoke: Invoke, database_url: str) -> None:
+    async def stop(engine: AsyncEngine) -> None:
+        await fill(engine)
+        async with engine.begin() as connection:
+            await destinations.stop(connection, "ledger", reason="410 [bold]gone[/bold]\x1b[31m", now=now())
+
+    on(database_url, stop)
+    shown = invoke({"DATABASE_URL": database_url}, "status")
+    assert shown.exit_code == 1
+    assert "410 [bold]gone[/bold]" in shown.output, "a destination's words are shown as they are"
+    assert "\x1b[31m" not in shown.output, "and never reach the terminal as commands"
+
+
+def test_gaps_are_listed_newest_first_and_open_ones_by_their_deadline(invoke: Invoke, database_url: str) -> None:
+    async def several(engine: AsyncEngine) -> None:
+        await open_gap(engine, 7, 9)
+        await open_gap(engine, 20, 20)
+        await open_gap(engine, 5, 5, stream="other.events")
+        async with engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE gaps SET state = 'recovered', closed_at = opened_at, found = 3 WHERE first = 7")
+            )
+
+    on(database_url, several)
+    environ = {"DATABASE_URL": database_url}
+
+    def told(*words: str) -> list[int]:
+        return [gap["first"] for gap in json.loads(invoke(environ, "gaps", *words, "--json").stdout)["gaps"]]
+
+    assert told() == [5, 20, 7]
+    assert told("pb.events") == [20, 7]
+    assert told("pb.events", "--open") == [20]
+    assert told("--limit", "1") == [5]
+    shown = invoke(environ, "gaps", "pb.events")
+    assert "recovered" in shown.output
+
+
+def test_gaps_of_a_stream_that_is_not_there_are_a_problem(invoke: Invoke, database_url: str) -> None:
+    shown = invoke({"DATABASE_URL": database_url}, "gaps", "no.such")
+    assert shown.exit_code == 1
+    assert "there is no stream no.such" in shown.stderr
+
+
+def test_a_database_that_is_not_at_head_is_refused_with_what_to_do(invoke: Invoke, empty_database_url: str) -> None:
+    shown = invoke({"DATABASE_URL": empty_database_url}, "status")
+    assert shown.exit_code == 1
+    assert "alembic upgrade head" in shown.stderr
+    assert "Traceback" not in shown.output
+
+
+def test_a_database_that_is_away_is_named_without_its_password(invoke: Invoke, free_port: int) -> None:
+    url = f"postgres://bridge:hushhush@127.0.0.1:{free_port}/bridge"
+    shown = invoke({"DATABASE_URL": url}, "status")
+    assert shown.exit_code == 1
+    assert "database" in shown.stderr
+    assert "hushhush" not in shown.output
+    assert "Traceback" not in shown.output
+
+
+def test_a_name_that_does_not_resolve_is_named_as_that(invoke: Invoke) -> None:
+    shown = invoke({"DATABASE_URL": "postgres://a:b@no-such-host.invalid/bridge"}, "status")
+    assert shown.exit_code == 1
+    assert "cannot be reached" in shown.stderr
+
+
+def test_a_database_that_does_not_exist_is_named_as_that(invoke: Invoke, database_url: str) -> None:
+    name = database_url.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
+    shown = invoke({"DATABASE_URL": database_url.replace(name, "not_there")}, "status")
+    assert shown.exit_code == 1
+    assert "not_there" in shown.stderr

@@ -1,0 +1,52 @@
+"""The web side over a database, without a socket."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
+
+from bridge.clock import Clock, ManualClock
+from bridge.config import Limits, Settings
+from bridge.metrics import Metrics
+from bridge.web.app import web_app
+from bridge.web.hooks import Hooks
+from tests.events import START
+
+LIMITS = Limits(log_page_max=50)
+
+
+class ClosedDoor:
+    """A door for tests in which nobody delivers."""
+
+    async def accept(self, stream: str, events: object, *, transport: object) -> object:
+        raise AssertionError("nothing is delivered here")
+
+
+def app_of(
+    engine: AsyncEngine, *, token: str | None = None, clock: Clock | None = None, metrics: Metrics | None = None
+) -> ASGIApp:
+    clock = clock or ManualClock(START)
+    settings = Settings(
+        sources={}, destinations={}, limits=LIMITS, api_token=None if token is None else SecretStr(token)
+    )
+    hooks = Hooks({}, ClosedDoor(), clock)
+    return web_app(engine=engine, hooks=hooks, settings=settings, clock=clock, metrics=metrics or Metrics())
+
+
+@asynccontextmanager
+async def reading(
+    engine: AsyncEngine,
+    *,
+    token: str | None = None,
+    peer: str = "127.0.0.1",
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client at ``peer``."""
+    app = app_of(engine, token=token, clock=clock, metrics=metrics)
+    transport = httpx.ASGITransport(app=app, client=(peer, 40_000), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
