@@ -1,0 +1,280 @@
+"""The worker's loops: they begin again after an error, and only the holder of a source's lease works on it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from bridge.clock import ManualClock, SystemClock
+from bridge.core.errors import StoreUnavailable
+from bridge.store.engine import make_engine
+from bridge.worker import LEASE_S, RENEW_EVERY_S, SourceWork, Sweep, hold_source, keep_running, work
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
+PATIENCE_S = 10
+
+
+class SteppedClock:
+    """Time moves only by ``step``; whoever sleeps waits for it."""
+
+    def __init__(self) -> None:
+        self._elapsed = 0.0
+        self._sleeping: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleeping.append((self._elapsed + seconds, waking))
+        await waking
+
+    async def step(self, seconds: float) -> None:
+        """Let ``seconds`` pass; who sleeps wakes in time, does what there is to do, and sleeps again."""
+        until = self._elapsed + seconds
+        while True:
+            await eventually(self._has_sleeper)
+            first = min(
+                (sleeper for sleeper in self._sleeping if not sleeper[1].done()), key=lambda sleeper: sleeper[0]
+            )
+            if first[0] > until:
+                break
+            self._elapsed = first[0]
+            self._sleeping = [sleeper for sleeper in self._sleeping if not sleeper[1].done() and sleeper is not first]
+            first[1].set_result(None)
+        self._elapsed = until
+
+    def _has_sleeper(self) -> bool:
+        return any(not waking.done() for _, waking in self._sleeping)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return when ``condition`` holds; a failure after PATIENCE_S."""
+    clock = SystemClock()
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await clock.sleep(0.002)
+
+
+class Failing:
+    """Fails with each of ``errors``, then returns."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.runs = 0
+
+    async def __call__(self) -> None:
+        self.runs += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+async def test_a_loop_that_fails_begins_again_after_a_growing_pause_and_is_told_of() -> None:
+    clock, loop = ManualClock(START), Failing(ValueError("first"), KeyError("second"), ValueError("third"))
+    with capture_logs() as told:
+        await keep_running(clock, "tail", loop)
+    assert loop.runs == 4
+    assert clock.monotonic() == 0.5 + 1 + 2
+    assert [(line["event"], line["loop"], line["log_level"]) for line in told] == [
+        ("loop.failed", "tail", "error")
+    ] * 3
+
+
+async def test_the_pause_before_a_loop_begins_again_is_bounded() -> None:
+    clock, loop = ManualClock(START), Failing(*[ValueError() for _ in range(40)])
+    with capture_logs():
+        await keep_running(clock, "tail", loop)
+    assert loop.runs == 41
+    assert clock.monotonic() < 40 * 30.001
+
+
+async def test_after_a_long_good_time_the_pause_is_short_again() -> None:
+    clock, runs = ManualClock(START), 0
+
+    async def loop() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 8:
+            clock.advance(100)
+        if runs <= 8:
+            raise ValueError
+
+    with capture_logs():
+        await keep_running(clock, "tail", loop)
+    assert clock.monotonic() == 0.5 + 1 + 2 + 4 + 8 + 16 + 30 + 100 + 0.5
+
+
+async def test_a_database_that_is_away_is_waited_for_without_a_traceback() -> None:
+    clock, loop = ManualClock(START), Failing(StoreUnavailable("the database is away"))
+    with capture_logs() as told:
+        await keep_running(clock, "tail", loop)
+    assert loop.runs == 2
+    assert [(line["event"], line["log_level"]) for line in told] == [("loop.waiting", "warning")]
+
+
+async def test_an_error_in_one_loop_leaves_the_others_running(engine: AsyncEngine) -> None:
+    clock, well, failing = SystemClock(), asyncio.Event(), Failing(*[ValueError() for _ in range(9)])
+
+    async def healthy() -> None:
+        await eventually(lambda: failing.runs >= 2)
+        well.set()
+        await asyncio.Event().wait()
+
+    with capture_logs():
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work(engine, clock, [], {"failing": failing, "healthy": healthy}))
+            async with asyncio.timeout(PATIENCE_S):
+                await well.wait()
+            working.cancel()
+    assert working.cancelled()
+
+
+class Watched:
+    """One worker's part in a source: says whether it is at work. Its clock and its engine are its own."""
+
+    def __init__(self, name: str, engine: AsyncEngine) -> None:
+        self.name = name
+        self.engine = engine
+        self.clock = SteppedClock()
+        self.listening = False
+        self.ticks = 0
+        self.failures: list[Exception] = []
+
+    async def listen(self) -> None:
+        self.listening = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.listening = False
+
+    async def tick(self) -> int:
+        self.ticks += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return 0
+
+    async def run(self, every_s: float = 3600) -> None:
+        sweeps = [Sweep(kind, every_s) for kind in ("gap", "tail", "audit")]
+        part = SourceWork("pb", self.listen, self.tick, sweeps)
+        await keep_running(self.clock, "source:pb", lambda: hold_source(self.engine, self.clock, self.name, part))
+
+    async def lose_database(self) -> None:
+        """From here on no connection can be had, and those that were are gone."""
+
+        def refuse(*_asked: object) -> None:
+            raise ConnectionRefusedError
+
+        event.listen(self.engine.sync_engine, "do_connect", refuse)
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def two_workers(url: str) -> AsyncIterator[tuple[Watched, Watched, asyncio.Task[None]]]:
+    """The first holds the source; the second would like to. With the task of the first."""
+    engines = [make_engine(url), make_engine(url)]
+    one, two = Watched("one", engines[0]), Watched("two", engines[1])
+    with capture_logs():
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(one.run())
+            await eventually(lambda: one.listening and one.ticks == 1)
+            second = group.create_task(two.run())
+            yield one, two, first
+            first.cancel()
+            second.cancel()
+    for engine in engines:
+        await engine.dispose()
+
+
+async def step(seconds: float, *workers: Watched) -> None:
+    """Let time pass for all, in parts so small that nobody sees it pass by."""
+    for _ in range(round(seconds)):
+        for worker in workers:
+            await worker.clock.step(1)
+
+
+async def test_only_one_of_two_workers_works_on_a_source_however_long_it_takes(database_url: str) -> None:
+    async with two_workers(database_url) as (one, two, _):
+        await step(4 * LEASE_S, one, two)
+        assert (one.listening, two.listening) == (True, False)
+        assert (one.ticks, two.ticks) == (1, 0)
+
+
+async def test_another_worker_takes_over_when_the_lease_of_one_that_stands_still_is_over(database_url: str) -> None:
+    async with two_workers(database_url) as (_, two, _):
+        await step(LEASE_S - 1, two)
+        assert not two.listening
+        await step(RENEW_EVERY_S + 1, two)
+        await eventually(lambda: two.listening)
+        assert two.ticks == 1
+        assert await holder(two.engine) == ("two", 2)
+
+
+async def test_who_wakes_up_after_its_lease_stops_working_and_changes_nothing(database_url: str) -> None:
+    async with two_workers(database_url) as (one, two, _):
+        await step(LEASE_S + RENEW_EVERY_S, two)
+        await eventually(lambda: two.listening)
+        assert one.listening  # it stands still and knows nothing yet
+        await one.clock.step(RENEW_EVERY_S)
+        await eventually(lambda: not one.listening)
+        assert await holder(two.engine) == ("two", 2)
+        await step(2 * LEASE_S, two, one)
+        assert (one.listening, two.listening) == (False, True)
+
+
+async def test_a_worker_that_cannot_renew_stops_before_another_may_begin(database_url: str) -> None:
+    async with two_workers(database_url) as (one, two, _):
+        await one.lose_database()
+        for _ in range(round(LEASE_S) - 1):
+            await step(1, one, two)
+            assert not (one.listening and two.listening)
+        assert not one.listening
+        await step(RENEW_EVERY_S + 1, two)
+        await eventually(lambda: two.listening)
+
+
+async def test_a_worker_that_is_told_to_stop_gives_the_lease_back(database_url: str) -> None:
+    async with two_workers(database_url) as (one, two, first):
+        first.cancel()
+        await eventually(first.done)
+        assert not one.listening
+        await step(RENEW_EVERY_S, two)
+        await eventually(lambda: two.listening)
+
+
+async def test_a_tick_that_fails_is_called_again_after_a_pause(engine: AsyncEngine) -> None:
+    one = Watched("one", engine)
+    one.failures = [ValueError("a bug")]
+    with capture_logs() as told:
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(one.run())
+            await eventually(lambda: one.ticks == 1)
+            await one.clock.step(1)
+            await eventually(lambda: one.ticks == 2)
+            assert one.listening
+            holding.cancel()
+    assert [line["loop"] for line in told if line["event"] == "loop.failed"] == ["reconcile:pb"]
+
+
+async def test_ticks_come_at_the_cadence_of_the_sweeps(engine: AsyncEngine) -> None:
+    one = Watched("one", engine)
+    with capture_logs():
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(one.run(every_s=0.05))
+            await eventually(lambda: one.ticks >= 4)
+            holding.cancel()
+
+
+async def holder(engine: AsyncEngine) -> tuple[str, int]:
+    async with engine.connect() as connection:
+        row = (await connection.execute(text("SELECT holder, fence FROM leases"))).one()
+    return row[0], row[1]
