@@ -422,3 +422,12 @@ async def test_what_a_reader_looks_at_again_is_not_counted_as_heard_twice(door: 
     stream = await stream_of(engine)
     async with engine.connect() as connection:
         assert await heard.read(connection, stream_id=stream.id) == {"replay": (4, 4)}
+
+
+async def test_what_a_reader_finds_new_where_it_has_been_before_is_counted(door: Door, engine: AsyncEngine) -> None:
+    await began(door)
+    await door.accept("pb.events", [event(1), event(3)], transport=Transport.REPLAY)
+    await door.accept("pb.events", [event(1), event(2), event(3)], transport=Transport.REPLAY, reread_below=4)
+    stream = await stream_of(engine)
+    async with engine.connect() as connection:
+        assert await heard.read(connection, stream_id=stream.id) == {"replay": (3, 3)}
