@@ -19,6 +19,7 @@ HOST = (b"host", b"127.0.0.1:8000")
         ([(b"authorization", b"right")], 401),
         ([(b"authorization", b"Bearer \xff\xfe")], 401),
         ([(b"authorization", b"Bearer wrong"), (b"authorization", b"Bearer right")], 401),
+        ([(b"authorization", b"Bearer right"), (b"authorization", b"Bearer wrong")], 401),
         ([], 401),
     ],
 )
