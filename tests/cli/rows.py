@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -62,6 +62,3 @@ async def open_gap(engine: AsyncEngine, first: int, last: int, *, stream: str = 
             deadline_at=at + timedelta(hours=5),
             now=at,
         )
-
-
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
