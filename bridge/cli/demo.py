@@ -46,6 +46,8 @@ def demo(
         seconds=seconds, seed=seed, events_per_s=rate, faults=faults.value, fail_rate=0.03 if heavy else 0.0
     )
     screen = Console(stderr=as_json, highlight=False)
+    if not screen.is_terminal:
+        screen.width = WIDTH_MAX
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-demo-")))
@@ -78,8 +80,13 @@ async def _interruptible(scenario: Scenario, folder: Path, watch: Callable[[Look
     """The demo; None where SIGINT or SIGTERM ended it."""
     me = asyncio.current_task()
     assert me is not None
+
+    def stop() -> None:
+        if not me.cancelling():  # impatience must not leave parts behind
+            me.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, me.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         return await run(scenario, folder=folder, environ=environment(), clock=SystemClock(), watch=watch)
     except asyncio.CancelledError:

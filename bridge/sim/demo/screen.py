@@ -192,7 +192,7 @@ def _how(gap: GapRow) -> str:
         case "recovered":
             return f"{gap.found} {'event' if gap.found == 1 else 'events'} healed by {gap.healed_by}"
         case "void":
-            return "proven empty: numbers of others, or burnt"
+            return "proven empty: not ours, or burnt"
         case "lost":
             return f"{gap.lost} numbers that the venue forgot; told in place"
         case _:

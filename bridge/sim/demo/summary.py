@@ -33,7 +33,7 @@ def _upstream(look: Look) -> list[tuple[str, str]]:
         ),
         (
             "webhooks",
-            f"{told.get('lost', 0):,} were lost, {told.get('duplicated', 0):,} came twice, some without a number",
+            f"{told.get('lost', 0):,} were never sent, {told.get('duplicated', 0):,} came twice, some had no number",
         ),
         ("the socket", f"told of {socket:,}; was cut or silent, and connected again, {cuts:,} times"),
     ]
@@ -48,7 +48,7 @@ def _healing(look: Look) -> list[tuple[str, str]]:
         ("the replay", f"was asked {asked:,} times"),
         (
             "heard first",
-            f"{webhook:,} by webhook, {replay:,} by replay: without it, {replay:,} would be missing or late",
+            f"{webhook:,} by webhook, {replay:,} by replay",
         ),
         ("gaps", f"{sum(count.values()):,} opened: {ends}, {count['open']:,} still open"),
     ]
