@@ -25,8 +25,9 @@ log = structlog.get_logger()
 
 RESTART_FIRST_S = 0.5
 RESTART_MAX_S = 30.0
-LEASE_S = 15.0
-RENEW_EVERY_S = 4.0
+LEASE_S = 10.0
+RENEW_EVERY_S = 3.0
+"""Another worker looks as often as a holder renews: it takes over within LEASE_S + RENEW_EVERY_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,14 @@ async def _keep(engine: AsyncEngine, clock: Clock, lease: str, holder: str, fenc
     """Renew until the lease is another's, or could be by now; give it back when we are told to stop."""
     renewed = clock.monotonic()
     try:
-        while clock.monotonic() - renewed < LEASE_S - RENEW_EVERY_S:
+        while clock.monotonic() - renewed < LEASE_S - 2 * RENEW_EVERY_S:
             await clock.sleep(RENEW_EVERY_S)
             try:
-                if await _take(engine, clock, lease, holder) != fence:
-                    return
+                async with asyncio.timeout(RENEW_EVERY_S):
+                    if await _take(engine, clock, lease, holder) != fence:
+                        return
                 renewed = clock.monotonic()
-            except StoreUnavailable:
+            except (StoreUnavailable, TimeoutError):
                 continue
     except asyncio.CancelledError:
         await _give_back(engine, clock, lease, holder, fence)

@@ -1,15 +1,16 @@
 """Logs for tests of what reads them: filled by statement, with no door and no venue."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.core.event import Kind, digest_of
-from bridge.store import entries, streams
+from bridge.store import streams
 from bridge.store.entries import Entry
+from bridge.store.finish import finish
 from bridge.store.streams import Stream
 from bridge.store.tables import events
 
@@ -57,16 +58,7 @@ async def append_told(engine: AsyncEngine, name: str, kind: Kind, data: bytes) -
 
 
 async def _append(conn: AsyncConnection, stream: Stream, told: Sequence[Entry]) -> None:
-    position, chain = await entries.append(
-        conn,
-        stream_id=stream.id,
-        epoch=stream.epoch,
-        position=stream.position,
-        chain=stream.chain,
-        entries=told,
-        appended_at=START,
-    )
-    await streams.save(conn, replace(stream, position=position, chain=chain))
+    await finish(conn, stream, entries=told, told=Counter(), first=Counter(), now=START)
 
 
 async def _locked(conn: AsyncConnection, name: str) -> Stream:

@@ -21,7 +21,7 @@ from bridge.listen import Connection, listen
 from bridge.metrics import Metrics
 from bridge.reconcile import Reconciler
 from bridge.sources.playbatman.source import PlayBatman
-from bridge.store import connections
+from bridge.store import connections, cursors, leases
 from bridge.store.engine import make_engine, require_head, store_errors
 from bridge.store.hints import Notifier, listen_for_hints
 from bridge.web.app import web_app
@@ -46,10 +46,12 @@ async def serve(
     *,
     ready: Callable[[int], None] = lambda port: None,
     until: Callable[[], Awaitable[None]] | None = None,
+    alone: bool = False,
 ) -> None:
     """Run until SIGTERM or SIGINT (or until ``until`` returns), then drain.
 
-    ``ready`` is told the bound port, 0 for a process without web.
+    ``ready`` is told the bound port, 0 for a process without web. ``alone`` says that no other process can be
+    working on this database: what a predecessor held when it was killed is then free at once.
 
     Raises:
         NotAtHead: the database's tables are not those of this version.
@@ -58,12 +60,21 @@ async def serve(
     engine = make_engine(url, pool_max=settings.limits.pool_max)
     try:
         await require_head(engine)
+        if alone:
+            await _take_over(engine, clock)
         async with AsyncExitStack() as stack:
             process = await _Process.assembled(settings, engine, role, clock, stack)
             await process.run(ready, until or _signalled)
     finally:
         await engine.dispose()
     log.info("bridge.stopped")
+
+
+async def _take_over(engine: AsyncEngine, clock: Clock) -> None:
+    with store_errors():
+        async with engine.begin() as connection:
+            await leases.take_over(connection, now=clock.now())
+            await cursors.take_over(connection, now=clock.now())
 
 
 async def _signalled() -> None:
@@ -101,6 +112,7 @@ class _Process:
             policies=parts.policies(settings),
             jitter=parts.DICE.random,
             limits=parts.delivery_limits(settings),
+            observe=self.metrics.delivered,
         )
         self.door = Door(
             engine,
@@ -209,6 +221,7 @@ class _Process:
         )
 
         async def report(connection: Connection) -> None:
+            log.info("socket.changed", source=name, state=connection.state, detail=connection.detail)
             with store_errors():
                 async with self._engine.begin() as opened:
                     await connections.put(
@@ -227,6 +240,8 @@ class _Process:
         return worker.SourceWork(name, live, reconciler.tick, sweeps)
 
     def _committed(self, committed: Committed) -> None:
+        if committed.remarks:
+            log.warning("log.remarked", stream=committed.stream.name, **committed.remarks)
         if committed.appended:
             self._deliverer.wake(committed.stream.name)
             if self._notifier is not None:

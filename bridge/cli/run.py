@@ -46,12 +46,19 @@ def run_all(settings: Settings, *, ready: Callable[[int], None] = lambda port: N
         return
     with EmbeddedPostgres(settings.data, bin_dir=settings.pg_bin) as server:
         upgrade(server.url)
-        _serve(settings, server.url, Role.ALL, ready)
+        _serve(settings, server.url, Role.ALL, ready, alone=True)
 
 
-def _serve(settings: Settings, url: str, role: Role, ready: Callable[[int], None] = lambda port: None) -> None:
+def _serve(
+    settings: Settings,
+    url: str,
+    role: Role,
+    ready: Callable[[int], None] = lambda port: None,
+    *,
+    alone: bool = False,
+) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, url, role, SystemClock(), ready=ready))
+        runner.run(serve(settings, url, role, SystemClock(), ready=ready, alone=alone))
 
 
 def _external(settings: Settings) -> str:

@@ -28,8 +28,12 @@ class Settings(Shape):
     data: Path = Path(".bridge")
     pg_bin: Path | None = None
     limits: Limits = Limits()
-    sources: Annotated[Mapping[str, Source], AfterValidator(MappingProxyType)] = MappingProxyType({})
-    destinations: Annotated[Mapping[str, Destination], AfterValidator(MappingProxyType)] = MappingProxyType({})
+    sources: Annotated[Mapping[str, Source], AfterValidator(MappingProxyType)] = Field(
+        default_factory=dict, validate_default=True
+    )
+    destinations: Annotated[Mapping[str, Destination], AfterValidator(MappingProxyType)] = Field(
+        default_factory=dict, validate_default=True
+    )
 
 
 ENVIRONMENT: Mapping[str, str] = MappingProxyType(

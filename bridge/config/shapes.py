@@ -87,22 +87,16 @@ class Limits(Shape):
     events_waiting_max: Count = 20_000
     batch_events_max: Count = 1_000
     requests_waiting_max: Count = 4_096
-    deliveries_side_by_side_max: Count = 64
     log_read_max: Count = 200
     log_page_max: Count = 1_000
-    lease_s: Seconds = 15.0
     gap_sweep_every_s: Seconds = 0.5
     poll_every_s: Seconds = 1.0
     drain_s: Seconds = 25.0
-    response_bytes_max: Count = 65_536
-    attempts_kept_d: Count = 30
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.batch_events_max > self.events_waiting_max:
             raise ValueError("batch_events_max is larger than events_waiting_max")
-        if self.poll_every_s >= self.lease_s:
-            raise ValueError("poll_every_s must be smaller than lease_s, or another worker takes over")
         return self
 
 

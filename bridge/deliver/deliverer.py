@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.clock import Clock
 from bridge.core.destination import DestinationPolicy, matcher
 from bridge.core.errors import StoreUnavailable
-from bridge.deliver.limits import DeliveryLimits, Means
+from bridge.deliver.limits import DeliveryLimits, Means, Observe
 from bridge.deliver.pump import Ending, Pump
 from bridge.egress import Egress
 from bridge.store import cursors, destinations
@@ -39,9 +39,10 @@ class Deliverer:
         policies: Sequence[DestinationPolicy],
         jitter: Callable[[], float],
         limits: DeliveryLimits | None = None,
+        observe: Observe = lambda destination, outcome, seconds: None,
     ) -> None:
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits())
+        self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits(), observe)
         self._policies = policies
         self._pairs: dict[Pair, DestinationPolicy] = {}
         self._streams: dict[str, int] = {}

@@ -42,9 +42,16 @@ class DeliveryLimits:
         return timedelta(seconds=policy.timeout_s + self.lease_margin_s)
 
 
+Observe = Callable[[str, str, float], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a pump works with. ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1)."""
+    """What a pump works with.
+
+    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1); ``observe`` is told
+    destination, outcome and seconds of every attempt.
+    """
 
     engine: AsyncEngine
     reading: AsyncEngine
@@ -52,3 +59,4 @@ class Means:
     clock: Clock
     jitter: Callable[[], float]
     limits: DeliveryLimits
+    observe: Observe

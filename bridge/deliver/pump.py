@@ -138,6 +138,7 @@ class Pump:
         )
         if not isinstance(decision, Advance):
             return await self._rest(decision, started_at=now, latency_s=outcome.latency_s)
+        means.observe(policy.name, "accepted", outcome.latency_s)
         holding.accept(entry.position, started_at=now, latency_s=outcome.latency_s)
         return None
 
@@ -158,6 +159,7 @@ class Pump:
             started_at=started_at,
             ended_at=now,
         )
+        self._means.observe(self._policy.name, failed.outcome, latency_s)
         held = await self._holding.fail(failed, decision)
         logger.warning(
             "delivery.failed" if isinstance(decision, Retry) else "destination.stopped",

@@ -36,7 +36,7 @@ class _Lane:
     waiting: deque[_Waiting] = field(default_factory=deque)
     events_waiting: int = 0
     busy: bool = False
-    unsettled: bool = False
+    unsettled: bool = True  # a predecessor may have been killed in the middle of a long stretch
 
     def take(self, events_max: int) -> list[_Waiting]:
         batch: list[_Waiting] = []

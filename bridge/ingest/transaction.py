@@ -23,11 +23,16 @@ from bridge.store.streams import Stream
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a transaction did. ``unsettled`` says that more is complete than one transaction may settle."""
+    """What a transaction did.
+
+    ``told`` counts events by transport, ``remarks`` the entries that are no plain events, by kind.
+    ``unsettled`` says that more is complete than one transaction may settle.
+    """
 
     stream: Stream
     appended: int
     told: dict[str, int]
+    remarks: dict[str, int]
     unsettled: bool
     receipts: list[Receipt]
 
@@ -74,10 +79,11 @@ async def commit(
         walk=walk or bool(findings),
         now=now,
     )
+    told = [*work.entries, *work.outcome.entries, *settled.entries]
     after = await finish(
         connection,
         settled.stream,
-        entries=[*work.entries, *work.outcome.entries, *settled.entries],
+        entries=told,
         told=work.batch.told,
         first=Counter(work.batch.first[number].transport.value for number in work.fresh),
         now=now,
@@ -86,6 +92,7 @@ async def commit(
         stream=after,
         appended=after.position - before.position,
         told=dict(work.batch.told),
+        remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
         receipts=work.batch.receipts(
             submissions,

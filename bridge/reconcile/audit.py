@@ -5,7 +5,7 @@ What differs becomes a conflict, what was missing becomes late: the door says so
 
 import structlog
 
-from bridge.core.event import Transport
+from bridge.core.event import SEQUENCE_MAX, Transport
 from bridge.ingest import Door
 from bridge.reconcile.limits import ReplayLimits
 from bridge.sources.base import Replay
@@ -34,7 +34,9 @@ class Audit:
         """
         page = await self._replay.page(since=self._since, limit=self._limits.page_max)
         if page.events:
-            receipt = await self._door.accept(self._stream, page.events, transport=Transport.REPLAY)
+            receipt = await self._door.accept(
+                self._stream, page.events, transport=Transport.REPLAY, reread_below=SEQUENCE_MAX
+            )
             self._rows += page.rows
             self._fresh += len(receipt.fresh)
             self._conflicts += len(receipt.conflicts)

@@ -55,7 +55,7 @@ class Prover:
         began_at = self._clock.monotonic()
         settled_to = self.settled_to(stream)
         since = await self._left_edge(stream)
-        so_far = await self._reader.read_whole(since=since, upto=ask.upto, head=stream.head)
+        so_far = await self._reader.read_whole(since=since, upto=ask.upto, head=stream.head, urgent=ask.why != "tail")
         settled_to = max(settled_to, _settled_by_age(so_far, self._limits))
         judgement = await self._judge(stream, so_far, settled_to)
         settle_s = self._learned_settle(stream, so_far, judgement)

@@ -61,7 +61,7 @@ class Reader:
         self._limits = limits
         self._heard_to = 0
 
-    async def read(self, *, since: int | None, upto: int | None) -> ReadSoFar:
+    async def read(self, *, since: int | None, upto: int | None, urgent: bool = False) -> ReadSoFar:
         """Read everything above ``since`` until a number above ``upto`` was seen, or to the end.
 
         The next page is asked for while the last one is on its way into the database.
@@ -70,7 +70,7 @@ class Reader:
             VenueError: the venue could not be asked; the rows read before are kept.
         """
         so_far = ReadSoFar(since)
-        page = await self._replay.page(since=since, limit=self._limits.page_max)
+        page = await self._replay.page(since=since, limit=self._limits.page_max, urgent=urgent)
         so_far.venue_now = page.venue_now
         while True:
             cursor = self._note(so_far, page, upto)
@@ -79,14 +79,14 @@ class Reader:
                 break
             taken, ahead = await asyncio.gather(
                 self._take_in(so_far, page.events),
-                self._replay.page(since=cursor, limit=self._limits.page_max),
+                self._replay.page(since=cursor, limit=self._limits.page_max, urgent=urgent),
                 return_exceptions=True,
             )
             _result(taken)
             page = _result(ahead)
         return so_far
 
-    async def read_whole(self, *, since: int | None, upto: int | None, head: int) -> ReadSoFar:
+    async def read_whole(self, *, since: int | None, upto: int | None, head: int, urgent: bool = False) -> ReadSoFar:
         """Like ``read``, but a long window up to the known ``head`` is cut into parts, read side by side.
 
         Where more than one page was needed, the oldest retained number is asked for at the end.
@@ -94,12 +94,12 @@ class Reader:
         low, high = since or 0, head if upto is None else upto
         parts = min(self._limits.side_by_side_max, (high - low) // (4 * self._limits.page_max))
         if parts < 2:
-            so_far = await self.read(since=since, upto=upto)
+            so_far = await self.read(since=since, upto=upto, urgent=urgent)
         else:
             cuts = [low + (high - low) * part // parts for part in range(parts)]
             ends = [*cuts[1:], upto]
             reads = await asyncio.gather(
-                *(self.read(since=cut or None, upto=end) for cut, end in zip(cuts, ends, strict=True)),
+                *(self.read(since=cut or None, upto=end, urgent=urgent) for cut, end in zip(cuts, ends, strict=True)),
                 return_exceptions=True,
             )
             so_far = _stitched([_result(read) for read in reads], ends)

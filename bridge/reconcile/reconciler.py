@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
-from bridge.core.errors import VenueError
+from bridge.core.errors import Overloaded, VenueError
 from bridge.core.numbering import Numbering
 from bridge.core.plan import Ask, Standing, next_ask
 from bridge.core.proof import Clause, Judgement
@@ -73,7 +73,7 @@ class Reconciler:
             return 0
         try:
             return await self._tick(stream)
-        except VenueError as error:
+        except (VenueError, Overloaded) as error:
             self._back_off(str(error))
             return 1
 

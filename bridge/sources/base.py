@@ -36,7 +36,7 @@ class Page:
 class Replay(Protocol):
     """A venue's way to ask for past events."""
 
-    async def page(self, *, since: int | None, limit: int) -> Page:
+    async def page(self, *, since: int | None, limit: int, urgent: bool = False) -> Page:
         """Rows with a number strictly above ``since`` (None: from the oldest retained), ascending, at most ``limit``.
 
         Raises KeyRefused when the venue does not take our key, VenueError when there is no answer

@@ -29,6 +29,7 @@ def make_engine(url: str, *, pool_max: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         pool_recycle=1800,
+        hide_parameters=True,
         connect_args={"timeout": 10, "command_timeout": STATEMENT_TIMEOUT_MS / 1000},
     )
 
@@ -57,8 +58,8 @@ def store_errors() -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise StoreUnavailable("no database connection became free") from error
-    except (ConnectionError, TimeoutError) as error:
-        raise StoreUnavailable(f"the database is away: {type(error).__name__}") from error
+    except OSError as error:
+        raise StoreUnavailable(f"the database cannot be reached: {type(error).__name__}") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error, OperationalError) or _away(error.orig):
             raise StoreUnavailable(f"the database is away: {type(error.orig).__name__}") from error

@@ -59,7 +59,7 @@ WITH passed AS (
            (SELECT count(*) FROM events
             WHERE events.stream_id = gaps.stream_id AND events.epoch = gaps.epoch
               AND sequence BETWEEN first AND last) AS found,
-           (SELECT max(transport) FROM events
+           (SELECT string_agg(DISTINCT transport, '+') FROM events
             WHERE events.stream_id = gaps.stream_id AND events.epoch = gaps.epoch
               AND sequence BETWEEN first AND last) AS healed_by,
            (SELECT coalesce(sum(least(evidence.last, gaps.last) - greatest(evidence.first, gaps.first) + 1), 0)

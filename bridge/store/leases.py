@@ -14,6 +14,8 @@ WHERE leases.holder = excluded.holder OR leases.until <= :now
 RETURNING fence
 """)
 
+_TAKE_OVER = text("UPDATE leases SET until = :now WHERE until > :now")
+
 _RELEASE = text("UPDATE leases SET until = :now WHERE name = :name AND holder = :holder AND fence = :fence")
 
 _HELD = text("""
@@ -25,6 +27,11 @@ async def take(conn: AsyncConnection, *, name: str, holder: str, now: datetime, 
     """Take or renew the lease; the fence, or None while another holder's lease lasts."""
     values = {"name": name, "holder": holder, "now": now, "until": until}
     return (await conn.execute(_TAKE, values)).scalar_one_or_none()
+
+
+async def take_over(conn: AsyncConnection, *, now: datetime) -> None:
+    """Let every lease end: for a start at which it is known that nobody else works on this database."""
+    await conn.execute(_TAKE_OVER, {"now": now})
 
 
 async def release(conn: AsyncConnection, *, name: str, holder: str, fence: int, now: datetime) -> bool:

@@ -79,7 +79,9 @@ def upgrade() -> None:
         sa.Column("mismatches", sa.Integer(), server_default="0", nullable=False),
         sa.Column("suspect_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("numbering IN ('venue', 'bridge')", name=op.f("streams_numbering_check")),
-        sa.CheckConstraint("frontier >= base AND (frontier IS NULL) = (base IS NULL)", name=op.f("streams_frontier_check")),
+        sa.CheckConstraint(
+            "frontier >= base AND (frontier IS NULL) = (base IS NULL)", name=op.f("streams_frontier_check")
+        ),
         sa.CheckConstraint("octet_length(chain) = 32", name=op.f("streams_chain_check")),
         sa.CheckConstraint("position >= 0 AND epoch >= 1", name=op.f("streams_position_check")),
         sa.PrimaryKeyConstraint("id", name="streams_pkey"),
@@ -184,7 +186,9 @@ def upgrade() -> None:
         sa.Column("lost", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("healed_by", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name=op.f("gaps_closed_check")),
-        sa.CheckConstraint("state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name=op.f("gaps_state_check")),
+        sa.CheckConstraint(
+            "state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name=op.f("gaps_state_check")
+        ),
         sa.CheckConstraint("first <= last", name=op.f("gaps_span_check")),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="gaps_stream_id_fkey"),
         sa.PrimaryKeyConstraint("id", name="gaps_pkey"),

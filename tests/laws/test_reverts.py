@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.core import proof
 from bridge.core.coverage import Coverage
 from bridge.core.errors import VenueError
+from bridge.core.numbering import Numbering
 from bridge.core.settle import Settled, settle
 from bridge.core.span import Span
 from bridge.ingest import Base, Finding, settling, transaction
@@ -123,7 +124,7 @@ def call_an_empty_answer_a_loss(patch: pytest.MonkeyPatch) -> None:
 
 def take_any_answer_for_a_new_epoch(patch: pytest.MonkeyPatch) -> None:
     """Seal the epoch whenever the venue had to be asked, without comparing."""
-    patch.setattr(suspicion, "judge_numbering", lambda **_look: suspicion.Numbering.RESTARTED)
+    patch.setattr(suspicion, "judge_numbering", lambda **_look: Numbering.RESTARTED)
     patch.setattr(suspicion, "LOOKS", 1)
 
 

@@ -52,7 +52,7 @@ class AsgiReplay:
         self._reader = PageReader()
         self.calls = 0
 
-    async def page(self, *, since: int | None, limit: int) -> Page:
+    async def page(self, *, since: int | None, limit: int, urgent: bool = False) -> Page:
         self.calls += 1
         params = {"limit": limit} | ({} if since is None else {"since": since})
         try:
@@ -158,8 +158,7 @@ class World:
 
     async def calm(self, seconds: float = 240.0) -> None:
         """The faults stop; steps until everything assigned is below the frontier, for ``seconds`` at most."""
-        keep = {"contiguous": self.venue.faults.contiguous}
-        self.venue.faults = Faults(**keep)
+        self.venue.faults = Faults(contiguous=self.venue.faults.contiguous)
         for _ in range(round(seconds / STEP_S)):
             await self.step(emitting=False)
             head = self.venue.head

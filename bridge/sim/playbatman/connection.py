@@ -24,7 +24,7 @@ def _lending(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
 
 
 class BreakableHttp(HttpToolsProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # theirs is narrower
         super().connection_made(transport)
         self.app = _lending(self.app, transport)
 

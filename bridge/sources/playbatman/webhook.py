@@ -28,11 +28,10 @@ class WebhookReader:
         if payload is None:
             # What arrived is kept whole: the number of an event without its content proves nothing.
             sequence, payload = None, payload_of(body)
-        elif sequence is None or not key or occurred_at is None:
+        elif sequence is None or not key:
             inner = self._reader.inner(payload)
             sequence = sequence_of(inner.sequence) if sequence is None else sequence
             key = key or _key_of(inner)
-            occurred_at = occurred_at or time_of(inner.timestamp)
         event_id = text_of(fields.id, "the id")
         if not event_id and sequence is None:
             event_id = _delivery_text(delivery_id) or f"sha256:{hashlib.sha256(body).hexdigest()}"

@@ -47,7 +47,7 @@ def test_the_other_documented_names_are_found_in_the_payload_too() -> None:
     event = read(recorded("webhook_event_data"), "delivery-1")
     assert (event.type, event.key, event.sequence) == ("ORDER_PLACED", MARKET, 1208)
     assert event.event_id == ""
-    assert event.occurred_at == datetime.fromtimestamp(1_760_000_001, UTC)
+    assert event.occurred_at is None, "the payload may tell a time that is years off: it decides nothing"
 
 
 def test_names_of_another_dialect_can_be_configured() -> None:
