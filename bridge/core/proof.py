@@ -61,14 +61,16 @@ class Known:
     ``frontier`` is the first unproven number. ``anchors`` are numbers below it that are stored and were listed
     again with the same content. ``anchored_in_time`` says that there is no such row left to see again, because
     the venue has forgotten it or never had one, but that all which could follow the frontier is younger than
-    what it forgets. ``stored`` are the stored numbers at or above the frontier. ``settled_to`` is the highest
-    number known for at least the settling time when the read began.
+    what it forgets. ``stored`` are the stored numbers at or above the frontier that the read must list to be
+    believed, ``fresh`` those that were not stored before it. ``settled_to`` is the highest number known for at
+    least the settling time when the read began.
     """
 
     frontier: int
     anchors: Collection[int]
     anchored_in_time: bool
     stored: Collection[int]
+    fresh: Collection[int]
     settled_to: int
 
 
@@ -89,7 +91,7 @@ def judge(reading: Reading, known: Known, previous: Candidate | None) -> Judgeme
         return Judgement(None, None, failed)
     span = Span.inclusive(known.frontier, right)
     claim = Candidate(span, reading.between(span))
-    if len(claim.listed) == len(span):
+    if _fills_every_hole(claim, known.fresh):
         return Judgement(span, None, ())
     agreed = _agreed(claim, previous)
     failed = () if agreed else (Clause.STABLE,)
@@ -136,6 +138,22 @@ def _still_retained(reading: Reading, known: Known) -> bool:
         return True
     first = max(known.anchors, default=reading.listed[0] if reading.listed else 0)
     return reading.oldest_after is not None and reading.oldest_after <= first
+
+
+def _fills_every_hole(claim: Candidate, fresh: Collection[int]) -> bool:
+    """Whether every run that was missing before the read got a row by it.
+
+    Where a run got none, nothing tells an answer that is right from a copy that lags: that takes a second look.
+    """
+    begins, filled = claim.span.start, False
+    for number in claim.listed:
+        if number in fresh:
+            filled = True
+            continue
+        if number > begins and not filled:
+            return False
+        begins, filled = number + 1, False
+    return True
 
 
 def _agreed(claim: Candidate, previous: Candidate | None) -> Span | None:

@@ -108,6 +108,7 @@ class Prover:
             anchors=anchors,
             anchored_in_time=await self._anchored_in_time(stream, venue_now) if not anchors else False,
             stored=self._to_be_listed(stream, so_far, stored),
+            fresh=so_far.fresh,
             settled_to=settled_to,
         )
         return judge(so_far.reading(), known, self._watch.candidate)

@@ -5,7 +5,7 @@ Three tables in one statement, because each statement costs a round trip while t
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from bridge.core.chain import link
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
-from bridge.store.streams import ASSIGNMENTS, Stream
+from bridge.store.streams import ASSIGNMENTS, Stream, values_of
 
 _FINISH = text(f"""
 WITH appended AS (
@@ -50,7 +50,7 @@ async def finish(
         chains.append(chain)
     saved = replace(stream, position=stream.position + len(entries), chain=chain)
     transports = sorted(told)
-    values = asdict(saved) | {
+    values = values_of(saved) | {
         "now": now,
         "positions": list(range(stream.position + 1, saved.position + 1)),
         "kinds": [entry.kind.value for entry in entries],

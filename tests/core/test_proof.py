@@ -8,7 +8,7 @@ from bridge.core.proof import Candidate, Clause, Known, Reading, judge
 from bridge.core.span import Span
 
 READING = Reading(since=7, listed=(8, 9, 11, 14, 17), pages=1, ended=True, whole=True)
-KNOWN = Known(frontier=10, anchors={8, 9}, anchored_in_time=False, stored={11}, settled_to=15)
+KNOWN = Known(frontier=10, anchors={8, 9}, anchored_in_time=False, stored={11, 14}, fresh=set(), settled_to=15)
 CLAIM = Candidate(Span(10, 15), (11, 14))
 
 
@@ -23,6 +23,14 @@ def test_two_reads_that_agree_prove_up_to_the_last_settled_number() -> None:
 def test_a_read_without_holes_needs_no_second_look() -> None:
     reading = replace(READING, listed=(8, 9, 10, 11))
     assert judge(reading, replace(KNOWN, settled_to=11), None).proven == Span(10, 12)
+
+
+def test_a_hole_that_got_a_row_is_proven_at_once_and_one_that_got_none_is_not() -> None:
+    assert judge(READING, replace(KNOWN, stored={11, 14}, fresh={11, 14}), None).proven == Span(10, 15)
+    assert judge(READING, replace(KNOWN, fresh={11}), None).proven == Span(10, 15)
+    assert judge(READING, replace(KNOWN, fresh={14}), None).proven is None, "before 11 came nothing"
+    reading = replace(READING, listed=(8, 9, 10, 12, 14, 17))
+    assert judge(reading, replace(KNOWN, stored={10, 14}, fresh={12}), None).proven == Span(10, 15)
 
 
 def test_the_shorter_of_two_claims_is_what_they_agree_on() -> None:
