@@ -4,7 +4,7 @@ Of an answer only the status, ``Retry-After`` and the beginning of the body are 
 or body beyond its limit is read to the limit and what one read brings over it, and costs the connection.
 """
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 HEAD_BYTES_MAX = 64 * 1024
 RESPONSE_BYTES_MAX = 64 * 1024
@@ -56,7 +56,7 @@ class Reply:
         self.bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             if not self.is_whole:
                 raise Unreadable from error
             self.keeps_alive = False
