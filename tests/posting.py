@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE_S = 10
+LOOPS = {"asyncio": ("asyncio", {"use_uvloop": False}), "uvloop": ("asyncio", {"use_uvloop": True})}
+"""The loop of the tests, and the one that the bridge runs on."""
 
 
 @dataclass(slots=True)

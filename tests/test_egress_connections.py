@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -9,9 +9,14 @@ from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, MaybeSent, NotSent, Outcome
 from bridge.egress import HttpEgress
 from bridge.egress.pool import IDLE_S
-from tests.posting import OK, PATIENCE_S, Peer, Visit, answering, peering
+from tests.posting import LOOPS, OK, PATIENCE_S, Peer, Visit, answering, peering
 
 Post = Callable[..., Coroutine[None, None, Outcome]]
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return LOOPS[request.param]
 
 
 @pytest.fixture
@@ -372,14 +377,17 @@ async def test_leaving_ends_every_connection(clock: ManualClock) -> None:
 
 
 def naming(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> list[str]:
-    """Let every name lead to ``addresses``; returns the names that were looked up, as they come."""
-    asked: list[str] = []
+    """Let ``ledger.example`` lead to ``addresses``; returns the names that were looked up, as they come."""
+    loop, asked = asyncio.get_running_loop(), []
+    resolve = loop.getaddrinfo
 
-    async def getaddrinfo(host: str, _port: int, **_how: int) -> list[tuple[object, ...]]:
+    async def getaddrinfo(host: str, port: int, **how: int) -> Sequence[tuple[object, ...]]:
+        if host != "ledger.example":
+            return await resolve(host, port, **how)
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     return asked
 
 

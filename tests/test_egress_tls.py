@@ -9,7 +9,7 @@ import pytest
 from bridge.clock import SystemClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.egress import HttpEgress, tls_context
-from tests.posting import OK, PATIENCE_S, Visit, answering, peering
+from tests.posting import LOOPS, OK, PATIENCE_S, Visit, answering, peering
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Identity:
         made.load_cert_chain(self.certificate, self.key)
         made.set_alpn_protocols(["h2", "http/1.1"])
         return made
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return LOOPS[request.param]
 
 
 @pytest.fixture(scope="module")
