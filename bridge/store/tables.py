@@ -40,6 +40,11 @@ def _stream(*, primary_key: bool = False) -> Column[int]:
     return Column("stream_id", Integer, ForeignKey("streams.id"), primary_key=primary_key, nullable=False)
 
 
+def _locked_stream() -> Column[int]:
+    """A stream whose row the writer holds locked: a foreign key would ask for it again, row by row."""
+    return Column("stream_id", Integer, primary_key=True, nullable=False, autoincrement=False)
+
+
 # One row per stream: its lock is what orders the log. Updated with every batch, so it has no index but its keys.
 streams = Table(
     "streams",
@@ -72,7 +77,7 @@ streams = Table(
 events = Table(
     "events",
     metadata,
-    _stream(primary_key=True),
+    _locked_stream(),
     Column("epoch", Integer, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("event_id", Text, nullable=False),
@@ -95,7 +100,7 @@ events = Table(
 log = Table(
     "log",
     metadata,
-    _stream(primary_key=True),
+    _locked_stream(),
     Column("position", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("epoch", Integer, nullable=False),

@@ -140,7 +140,6 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name=op.f("events_transport_check")),
         sa.CheckConstraint("sequence > 0", name=op.f("events_sequence_check")),
-        sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="events_stream_id_fkey"),
         sa.PrimaryKeyConstraint("stream_id", "epoch", "sequence", name="events_pkey"),
     )
     op.create_index("events_received_idx", "events", ["received_at"], unique=False, postgresql_using="brin")
@@ -228,7 +227,6 @@ def upgrade() -> None:
             name=op.f("log_kind_check"),
         ),
         sa.CheckConstraint("position > 0 AND octet_length(chain) = 32", name=op.f("log_position_check")),
-        sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="log_stream_id_fkey"),
         sa.PrimaryKeyConstraint("stream_id", "position", name="log_pkey"),
     )
     op.create_index(
