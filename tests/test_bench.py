@@ -1,0 +1,103 @@
+"""Every measurement runs, with numbers so small that they say nothing but that."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import backfill, delivery, endtoend, webhooks
+from bench.figures import Figure
+from bench.quantiles import quantile, spread
+from bench.stage import Part, PartFailed, stage
+
+ROOT = Path(__file__).parents[1]
+
+
+Measured = dict[str, dict[str, Figure]]
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    """What came out of every question, by question and name. All at once: it is not about the numbers."""
+
+    async def measure() -> tuple[list[Figure], ...]:
+        return await asyncio.gather(
+            webhooks.measure(webhooks.SMOKE),
+            delivery.measure(delivery.SMOKE),
+            backfill.measure(backfill.SMOKE),
+            endtoend.measure(endtoend.SMOKE),
+        )
+
+    return {figures[0].question: {figure.name: figure for figure in figures} for figures in asyncio.run(measure())}
+
+
+@pytest.mark.slow
+def test_webhooks_are_measured_beside_one_transaction_per_request(measured: Measured) -> None:
+    figures = measured[webhooks.QUESTION]
+    ratio = figures["durable webhooks"].value / figures["one transaction per request"].value
+    assert figures["ratio"].value == pytest.approx(ratio)
+    assert 0 < figures["p50"].value <= figures["p99"].value
+
+
+@pytest.mark.slow
+def test_delivery_is_measured_beside_a_bare_client(measured: Measured) -> None:
+    figures = measured[delivery.QUESTION]
+    ratio = figures["strict order"].value / figures["bare client, one post after the other"].value
+    assert figures["of the bare client"].value == pytest.approx(ratio)
+
+
+@pytest.mark.slow
+def test_backfill_is_measured_until_everything_is_settled(measured: Measured) -> None:
+    figures = measured[backfill.QUESTION]
+    stored = figures["with holes: stored, from the bridge's start"].value
+    assert 0 < figures["with holes: settled, from the bridge's start"].value <= stored
+
+
+@pytest.mark.slow
+def test_the_whole_way_is_measured_with_its_memory(measured: Measured) -> None:
+    figures = measured[endtoend.QUESTION]
+    assert 0 < figures["with holes: p50"].value <= figures["with holes: p99"].value
+    assert figures["with holes: resident memory"].value > 1
+
+
+def test_a_part_that_fails_is_told_of_and_nothing_of_it_stays() -> None:
+    async def fail() -> tuple[Path, Part]:
+        async with stage() as place:
+            null = await place.begin("null")
+            with pytest.raises(PartFailed, match="unheard-of"):
+                await place.begin("unheard-of")
+            return place.folder, null
+
+    folder, null = asyncio.run(fail())
+    assert not folder.exists()
+    assert not Path(f"/proc/{null.pid}").exists()
+
+
+def test_an_unknown_question_is_refused_by_name() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert asked.returncode == 2
+    assert "no such question: speed" in asked.stderr
+
+
+@pytest.mark.parametrize(
+    "figure,met",
+    [
+        (Figure("q", "n", 10, "1/s", least=10), True),
+        (Figure("q", "n", 9, "1/s", least=10), False),
+        (Figure("q", "n", 50, "ms", most=50), True),
+        (Figure("q", "n", 51, "ms", most=50), False),
+        (Figure("q", "n", 51, "ms"), None),
+    ],
+)
+def test_a_figure_knows_whether_its_target_is_met(figure: Figure, met: bool | None) -> None:
+    assert figure.met is met
+
+
+def test_a_quantile_is_the_value_at_its_rank() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert (quantile(values, 0.5), quantile(values, 0.99), quantile([7.0], 0.99)) == (51.0, 100.0, 7.0)
+    assert spread([8.0, 10.0, 12.0]) == 0.4
