@@ -89,6 +89,9 @@ async def taken_out(engine: AsyncEngine) -> AsyncIterator[Direct]:
     async with engine.connect() as connection:
         raw: Any = (await connection.get_raw_connection()).driver_connection
         try:
+            if raw.is_in_transaction():
+                # A commit of ours would only end a savepoint, and what was acknowledged could be rolled back.
+                raise StoreUnavailable("a connection came out of the pool with a transaction open")
             yield Direct(raw)
         except (StoreUnavailable, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
             await connection.invalidate()

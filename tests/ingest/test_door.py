@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event import listens_for, remove
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -431,3 +433,18 @@ async def test_what_a_reader_finds_new_where_it_has_been_before_is_counted(door:
     stream = await stream_of(engine)
     async with engine.connect() as connection:
         assert await heard.read(connection, stream_id=stream.id) == {"replay": (3, 3)}
+
+
+async def test_a_connection_with_a_transaction_open_is_not_committed_on(door: Door, engine: AsyncEngine) -> None:
+    """A commit there would end a savepoint, and the 202 behind it could be rolled back."""
+    await began(door)
+
+    @listens_for(engine.sync_engine, "checkout")
+    def begin(connection: Any, _record: object, _proxy: object) -> None:
+        connection.run_async(lambda raw: raw.execute("BEGIN"))
+
+    with pytest.raises(StoreUnavailable, match="transaction open"):
+        await hear(door, 1)
+    remove(engine.sync_engine, "checkout", begin)
+    await hear(door, 1)
+    assert told(await entries_of(engine)) == [("event", 1)]
