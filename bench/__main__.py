@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import psutil
 from rich.console import Console
 
-from bench import backfill, delivery, endtoend, webhooks
+from bench import backfill, delivery, endtoend, machine, webhooks
 from bench.figures import Figure, show
 
 
@@ -47,8 +46,8 @@ def main() -> None:
     figures: list[Figure] = []
     for name in given.questions or QUESTIONS:
         question = QUESTIONS[name]
-        before = psutil.getloadavg()[0]
-        console.print(f"[bold]{name}[/] (load average before it: {before:.1f} on {psutil.cpu_count()} cores)")
+        console.print(f"measuring {name} ...")
+        figures += machine.look(f"before {name}")
         figures += asyncio.run(question.measure(question.quick if given.quick else question.full, given.profile))
     show(figures, console)
     if given.json:
