@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bridge.core.channel import Told
 from bridge.core.errors import VenueError
 from bridge.core.event import Event
 
@@ -58,7 +59,35 @@ class Disconnected:
     misconfigured: bool = False
 
 
-LiveUpdate = Connected | Disconnected | Event
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The venue acknowledged: these channels are heard from now on."""
+
+    series: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """The venue does not let us hear these channels on this connection; the others are not concerned."""
+
+    series: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Everything that the venue had said on this connection before this has been heard.
+
+    ``sent_at`` is the venue's own time of saying it, None where it says none. ``asked_s`` is when the ping was sent
+    that this answers, ``heard_s`` when this was heard, both on the local monotonic clock.
+    """
+
+    sent_at: datetime | None
+    asked_s: float | None
+    heard_s: float
+
+
+LiveUpdate = Connected | Disconnected | Subscribed | Unsubscribed | Alive | Event | Told
 
 
 class Source(Protocol):

@@ -3,19 +3,24 @@
 Knows no venue: what is said on the socket is a ``Conversation``. Says nothing of addresses and keys.
 """
 
+import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 
 from bridge.clock import Clock
+from bridge.core.channel import Channel
 from bridge.core.retry import backoff_s
-from bridge.sources.base import Disconnected, LiveUpdate
+from bridge.sources.base import Alive, Disconnected, LiveUpdate
 from bridge.sources.loud import Loud
 from bridge.sources.wire import Closed, Wire
 
 _REFUSED_SPREAD = 0.1
+PINGS_UNANSWERED_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +40,15 @@ class SocketLimits:
 class Heard:
     """What follows from a frame: what to say, what to pass on, and if it proves that the venue is alive.
 
+    ``sent_at`` is the venue's own time of saying it, ``pong`` says that it answers our oldest unanswered ping.
     ``odd`` names what should not have been in it, for the log.
     """
 
     updates: tuple[LiveUpdate, ...] = ()
     say: tuple[str, ...] = ()
     alive: bool = False
+    sent_at: datetime | None = None
+    pong: bool = False
     odd: str | None = None
     detail: str = ""
 
@@ -53,7 +61,15 @@ class Conversation(Protocol):
         """Authenticated and subscribed."""
         ...
 
+    def open(self) -> Heard:
+        """What to say first, before anything is heard."""
+        ...
+
     def hear(self, frame: bytes) -> Heard: ...
+
+    def resubscribe(self, series: str) -> Heard:
+        """What to say so that the channel's snapshot comes again."""
+        ...
 
     def overdue(self) -> Heard | None:
         """What to do when an acknowledgement did not come in time; None gives the connection up."""
@@ -107,6 +123,16 @@ def pause_s(*, refused: bool, failures: int, limits: SocketLimits, jitter: float
     return backoff_s(failures, first_s=limits.backoff_first_s, max_s=limits.backoff_max_s, jitter=jitter)
 
 
+@dataclass(slots=True)
+class _Session:
+    """One connection while it is open. ``pinged_at`` holds the times of the pings that are unanswered."""
+
+    wire: Wire
+    conversation: Conversation
+    timers: Timers
+    pinged_at: deque[float] = field(default_factory=lambda: deque(maxlen=PINGS_UNANSWERED_MAX))
+
+
 class LiveSocket:
     """Dials, talks and dials again. ``jitter`` gives numbers in [0, 1)."""
 
@@ -119,7 +145,11 @@ class LiveSocket:
         jitter: Callable[[], float],
         loud: Loud,
         limits: SocketLimits | None = None,
+        name: str = "socket",
+        channels: tuple[Channel, ...] = (),
     ) -> None:
+        self._name = name
+        self._channels = channels
         self._dial = dial
         self._begin = begin
         self._clock = clock
@@ -127,6 +157,32 @@ class LiveSocket:
         self._loud = loud
         self._limits = limits or SocketLimits()
         self._steady = False
+        self._open: _Session | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call this connection of its source."""
+        return self._name
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What is heard on it."""
+        return self._channels
+
+    def live(self) -> AsyncGenerator[LiveUpdate, None]:
+        """What the socket says, for ever. Close it (``contextlib.aclosing``) when done: that closes the socket."""
+        return self.updates()
+
+    async def resubscribe(self, series: str) -> None:
+        """Ask for the channel anew, so that its snapshot comes. Nothing happens where no connection is up."""
+        if self._open is not None and self._open.conversation.ready:
+            await self._tell(self._open, self._open.conversation.resubscribe(series).say)
+
+    async def prove(self) -> None:
+        """Ping now, unless the last ping is unanswered. Nothing happens where no connection is up."""
+        if self._open is not None and self._open.conversation.ready and not self._open.pinged_at:
+            with contextlib.suppress(Closed):
+                await _ping(self._open, self._clock.monotonic())
 
     async def updates(self) -> AsyncGenerator[LiveUpdate, None]:
         """What the socket says, for ever."""
@@ -148,52 +204,65 @@ class LiveSocket:
         """One connection, from dialling to its end. Raises Closed."""
         wire = await self._dial()
         try:
-            conversation = self._begin()
             opened_at = self._clock.monotonic()
-            timers = Timers.start(self._limits, opened_at)
+            session = _Session(wire, self._begin(), Timers.start(self._limits, opened_at))
+            self._open = session
+            for update in await self._follow(session, session.conversation.open(), opened_at):
+                yield update
             while True:
-                wait_s = timers.wait_s(self._clock.monotonic(), ready=conversation.ready)
+                wait_s = session.timers.wait_s(self._clock.monotonic(), ready=session.conversation.ready)
                 frame = await wire.receive(wait_s)
                 now = self._clock.monotonic()
                 if frame is not None:
-                    timers.heard_at = now
-                    heard = self._note(conversation.hear(frame), timers, now)
-                    self._steady |= heard.alive and conversation.ready and now - opened_at >= self._limits.steady_s
-                    for update in heard.updates:
+                    session.timers.heard_at = now
+                    heard = session.conversation.hear(frame)
+                    self._steady |= heard.alive and session.conversation.ready and self._lasted(opened_at, now)
+                    for update in await self._follow(session, heard, now):
                         yield update
-                    await _say(wire, heard.say)
-                for update in await self._on_time(wire, conversation, timers):
+                for update in await self._on_time(session):
                     yield update
         finally:
+            self._open = None
             await wire.close()
 
-    async def _on_time(self, wire: Wire, conversation: Conversation, timers: Timers) -> tuple[LiveUpdate, ...]:
+    def _lasted(self, opened_at: float, now: float) -> bool:
+        return now - opened_at >= self._limits.steady_s
+
+    async def _follow(self, session: _Session, heard: Heard, now: float) -> tuple[LiveUpdate, ...]:
+        """Say what is to be said. What the frame tells comes before what it proves."""
+        if heard.odd is not None:
+            self._loud.say(heard.odd, detail=heard.detail)
+        if heard.say:
+            await self._tell(session, heard.say)
+        if heard.sent_at is None and not heard.pong:
+            return heard.updates
+        asked_s = session.pinged_at.popleft() if heard.pong and session.pinged_at else None
+        return (*heard.updates, Alive(heard.sent_at, asked_s, now))
+
+    async def _on_time(self, session: _Session) -> tuple[LiveUpdate, ...]:
         now = self._clock.monotonic()
-        match timers.due(now, ready=conversation.ready):
+        match session.timers.due(now, ready=session.conversation.ready):
             case Due.SILENCE:
                 raise Closed("silent")
             case Due.ACKNOWLEDGEMENT:
-                overdue = conversation.overdue()
+                overdue = session.conversation.overdue()
                 if overdue is None:
                     raise Closed("no acknowledgement")
-                timers.asked_at = now
-                await _say(wire, self._note(overdue, timers, now).say)
-                return overdue.updates
+                session.timers.asked_at = now
+                return await self._follow(session, overdue, now)
             case Due.PING:
-                timers.pinged_at = now
-                await _say(wire, (conversation.ping(),))
+                await _ping(session, now)
             case Due.NOTHING:
                 pass
         return ()
 
-    def _note(self, heard: Heard, timers: Timers, now: float) -> Heard:
-        if heard.say:
-            timers.asked_at = now
-        if heard.odd is not None:
-            self._loud.say(heard.odd, detail=heard.detail)
-        return heard
+    async def _tell(self, session: _Session, frames: tuple[str, ...]) -> None:
+        session.timers.asked_at = self._clock.monotonic()
+        for frame in frames:
+            await session.wire.send(frame)
 
 
-async def _say(wire: Wire, frames: tuple[str, ...]) -> None:
-    for frame in frames:
-        await wire.send(frame)
+async def _ping(session: _Session, now: float) -> None:
+    session.timers.pinged_at = now
+    session.pinged_at.append(now)
+    await session.wire.send(session.conversation.ping())

@@ -44,6 +44,14 @@ class SocketConversation:
     def ready(self) -> bool:
         return self._ready
 
+    def open(self) -> Heard:
+        """Nothing: the venue speaks first."""
+        return _NOTHING
+
+    def resubscribe(self, series: str) -> Heard:
+        """Nothing: this venue sends no snapshots that could be asked for."""
+        return _NOTHING
+
     def hear(self, frame: bytes) -> Heard:
         """What follows from ``frame``; junk is odd, never an end."""
         try:
