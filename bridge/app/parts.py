@@ -16,7 +16,7 @@ from bridge.reconcile import ReplayLimits
 from bridge.sources.playbatman.source import PlayBatman
 from bridge.sources.registry import open_source
 from bridge.web.hooks import Receiver
-from bridge.wiring import options_of, receiver_of
+from bridge.wiring.playbatman import options_of, receiver_of
 
 DICE = random.SystemRandom()
 """For jitter: no two processes are to wait in step."""

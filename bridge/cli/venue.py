@@ -8,7 +8,7 @@ from bridge.clock import Clock
 from bridge.config.settings import Source
 from bridge.sources.playbatman.source import PlayBatman
 from bridge.sources.registry import open_source
-from bridge.wiring import options_of
+from bridge.wiring.playbatman import options_of
 
 
 @asynccontextmanager
