@@ -4,11 +4,13 @@ Knows no venue. What it cannot get is a VenueError whose text holds no address a
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Protocol
 
 import httpx
 
@@ -53,8 +55,32 @@ class Failed:
     asked_s: float | None = None
 
 
+class Sign(Protocol):
+    """The headers that sign one request. ``target`` is path and query exactly as they are sent."""
+
+    def __call__(self, method: str, target: str, body: bytes, now: datetime, /) -> Mapping[str, str]: ...
+
+
+class Judge(Protocol):
+    """What one HTTP response means. ``body`` is None where it is larger than allowed."""
+
+    def __call__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        repeatable: bool,
+        now: datetime,
+        limits: RestLimits,
+    ) -> Answer | Failed: ...
+
+
 class Rest:
-    """Asks one venue. ``jitter`` gives numbers in [0, 1); ``transport`` replaces the network."""
+    """Asks one venue. ``jitter`` gives numbers in [0, 1); ``transport`` replaces the network.
+
+    ``sign`` signs each try anew. ``verdict`` replaces ``judge`` for a venue whose answers mean other things.
+    """
 
     def __init__(
         self,
@@ -65,8 +91,12 @@ class Rest:
         jitter: Callable[[], float],
         limits: RestLimits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        sign: Sign | None = None,
+        verdict: Judge | None = None,
     ) -> None:
         self._limits = limits or RestLimits()
+        self._sign = sign
+        self._verdict = verdict or judge
         self._clock = clock
         self._jitter = jitter
         self._budget = Budget(self._limits.requests_per_s, reserve=self._limits.reserve, now=clock.monotonic())
@@ -123,12 +153,13 @@ class Rest:
         self, method: str, path: str, params: Mapping[str, str | int], body: bytes | None
     ) -> Answer | Failed:
         headers = {"content-type": "application/json"} if body is not None else {}
+        request = self._client.build_request(method, path, params=params, content=body, headers=headers)
+        if self._sign is not None:
+            target = request.url.raw_path.decode("ascii")
+            request.headers.update(self._sign(method, target, body or b"", self._clock.now()))
         try:
-            async with (
-                asyncio.timeout(self._limits.timeout_s),
-                self._client.stream(method, path, params=params, content=body, headers=headers) as response,
-            ):
-                return judge(
+            async with asyncio.timeout(self._limits.timeout_s), self._sent(request) as response:
+                return self._verdict(
                     response.status_code,
                     response.headers,
                     await self._bounded(response),
@@ -141,6 +172,14 @@ class Rest:
         except httpx.HTTPError as error:
             again = method == "GET" or isinstance(error, _NEVER_ARRIVED)
             return Failed(VenueError(f"the venue cannot be reached: {type(error).__name__}"), again=again)
+
+    @asynccontextmanager
+    async def _sent(self, request: httpx.Request) -> AsyncGenerator[httpx.Response, None]:
+        response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _bounded(self, response: httpx.Response) -> bytes | None:
         """The body, or None where it is larger than allowed; what is too large is not read to its end."""

@@ -1,9 +1,10 @@
 """The patient client: how it counts, waits and gives up, on a clock moved by hand."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bridge.clock import ManualClock
 from bridge.core.errors import VenueError
 from bridge.sources.base import KeyRefused
-from bridge.sources.rest import Rest, RestLimits
+from bridge.sources.rest import Answer, Failed, Rest, RestLimits, judge
 
 START = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
 KEY = "key-nobody-may-see"
@@ -190,3 +191,45 @@ async def test_what_cannot_have_arrived_is_posted_again(act: Act) -> None:
     async with asking(act, status(201)) as (rest, net):
         await rest.post("/x", b"{}")
         assert [request.content for request in net.requests] == [b"{}", b"{}"]
+
+
+async def test_each_try_is_signed_anew_over_what_is_really_sent() -> None:
+    clock = ManualClock(START)
+    net = Net([status(500), status(200)], clock)
+    signed: list[tuple[str, str, bytes, datetime]] = []
+
+    def sign(method: str, target: str, body: bytes, now: datetime) -> Mapping[str, str]:
+        signed.append((method, target, body, now))
+        return {"x-signature": str(len(signed))}
+
+    rest = Rest(
+        f"http://{HOST}/base",
+        {},
+        clock=clock,
+        jitter=lambda: 0.5,
+        transport=httpx.MockTransport(net.answer),
+        sign=sign,
+    )
+    await rest.get("/x", {"cursor": "a%2C b&c=:é", "limit": 5})
+    await rest.close()
+    assert [(method, target, body) for method, target, body, _ in signed] == [
+        (request.method, request.url.raw_path.decode(), request.content) for request in net.requests
+    ]
+    assert signed[0][1].startswith("/base/x?cursor=a%252C")
+    assert [request.headers["x-signature"] for request in net.requests] == ["1", "2"]
+    assert signed[1][3] > signed[0][3] == START
+
+
+async def test_a_venue_may_judge_its_answers_itself() -> None:
+    def verdict(status: int, headers: Mapping[str, str], body: bytes | None, **rest: Any) -> Answer | Failed:
+        if body == b"busy":
+            return Failed(VenueError("busy"), again=True, asked_s=7.0)
+        return judge(status, headers, body, **rest)
+
+    clock = ManualClock(START)
+    net = Net([status(200, b"busy"), status(200, b"done")], clock)
+    transport = httpx.MockTransport(net.answer)
+    rest = Rest(f"http://{HOST}", {}, clock=clock, jitter=lambda: 0.5, transport=transport, verdict=verdict)
+    assert (await rest.get("/x", {})).body == b"done"
+    await rest.close()
+    assert net.asked_at[1] - net.asked_at[0] >= 7.0
