@@ -12,7 +12,7 @@ from bridge.store import streams
 from bridge.store.entries import Entry
 from bridge.store.finish import finish
 from bridge.store.streams import Stream
-from bridge.store.tables import events
+from bridge.store.tables.incoming import events
 
 START = datetime(2026, 2, 18, 23, 0, 0, 130_000, tzinfo=UTC)
 

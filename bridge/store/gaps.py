@@ -12,7 +12,11 @@ from bridge.store.direct import Executes
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One gap. ``first`` and ``last`` are inclusive; ``found`` and ``lost`` count its numbers once it is closed."""
+    """One gap. ``first`` and ``last`` are inclusive; ``found`` and ``lost`` count its numbers once it is closed.
+
+    ``axis`` is ``sequence`` where they are numbers, ``time`` where they are milliseconds since 1970: there ``found``
+    counts events, and ``lost`` milliseconds.
+    """
 
     id: int
     epoch: int
@@ -27,9 +31,12 @@ class Gap:
     found: int
     lost: int
     healed_by: str | None
+    axis: str
 
 
-_COLUMNS = "id, epoch, first, last, state, opened_at, deadline_at, reads, withheld, closed_at, found, lost, healed_by"
+_COLUMNS = (
+    "id, epoch, first, last, state, opened_at, deadline_at, reads, withheld, closed_at, found, lost, healed_by, axis"
+)
 
 _HOLES = text("""
 SELECT hole_first, sequence - 1, received_at
@@ -76,6 +83,24 @@ RETURNING gaps.id
 _READ_AT = text("""
 UPDATE gaps SET reads = reads + 1, withheld = :withheld
 WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open' AND first <= :upto
+""")
+
+_OPEN_TIME = text("""
+INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, axis)
+VALUES (:stream_id, 1, :first, :last, :now, :now, 'time')
+ON CONFLICT (stream_id, epoch, first) WHERE state = 'open' DO UPDATE SET last = greatest(gaps.last, excluded.last)
+RETURNING id, (xmax = 0) AS is_new
+""")
+
+_CLOSE_TIME = text("""
+UPDATE gaps SET state = :state, closed_at = :now, last = greatest(first, :last), reads = reads + :reads,
+    withheld = NULL, found = :found, lost = :lost, healed_by = :healed_by
+WHERE id = :id AND state = 'open'
+""")
+
+_NOTE_TIME = text("""
+UPDATE gaps SET last = greatest(last, :last), reads = reads + :reads, withheld = :withheld
+WHERE id = :id AND state = 'open'
 """)
 
 _LIST = text(f"""
@@ -140,6 +165,46 @@ async def note_read(conn: Executes, *, stream_id: int, epoch: int, upto: int, wi
     """Count a read for every open gap that it reached, with the clause that withheld its proof, if any."""
     values = {"stream_id": stream_id, "epoch": epoch, "upto": upto, "withheld": withheld}
     await conn.execute(_READ_AT, values)
+
+
+async def open_time(
+    conn: Executes, *, stream_id: int, first_ms: int, last_ms: int, now: datetime
+) -> tuple[int, bool]:
+    """Open a gap in time, or widen the one that begins there; its id, and whether it is new."""
+    values = {"stream_id": stream_id, "first": first_ms, "last": max(first_ms, last_ms), "now": now}
+    row = (await conn.execute(_OPEN_TIME, values)).one()
+    return int(row[0]), bool(row[1])
+
+
+async def note_time(conn: Executes, *, gap_id: int, last_ms: int, reads: int, withheld: str | None) -> None:
+    """How far the gap reaches by now, how often more it was asked for, and why it is still open."""
+    await conn.execute(_NOTE_TIME, {"id": gap_id, "last": last_ms, "reads": reads, "withheld": withheld})
+
+
+async def close_time(
+    conn: Executes,
+    *,
+    gap_id: int,
+    last_ms: int,
+    state: str,
+    reads: int,
+    found: int,
+    lost_ms: int,
+    healed_by: str | None,
+    now: datetime,
+) -> None:
+    """How a gap in time ended."""
+    values = {
+        "id": gap_id,
+        "last": last_ms,
+        "state": state,
+        "reads": reads,
+        "found": found,
+        "lost": lost_ms,
+        "healed_by": healed_by,
+        "now": now,
+    }
+    await conn.execute(_CLOSE_TIME, values)
 
 
 async def listing(

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import connections, streams
+from bridge.store import connections, follows, streams
 from bridge.store.connections import Connection
 from bridge.store.engine import store_errors
+from bridge.store.follows import Follow
 from bridge.store.streams import Stream
 
 ROWS_MAX = 1000
@@ -76,11 +77,12 @@ class GapRow(NamedTuple):
     found: int
     lost: int
     healed_by: str | None
+    axis: str
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything as of one moment. ``gaps`` and ``heard`` are by the stream's id; no gap open, no entry."""
+    """Everything as of one moment. ``gaps``, ``heard`` and ``follows`` are by the stream's id."""
 
     streams: tuple[Stream, ...]
     gaps: Mapping[int, OpenGaps]
@@ -88,6 +90,7 @@ class Overview:
     connections: tuple[Connection, ...]
     destinations: tuple[Destination, ...]
     cursors: tuple[Cursor, ...]
+    follows: Mapping[int, Follow]
 
 
 _OPEN_GAPS = text("""
@@ -109,7 +112,7 @@ ORDER BY d.name, s.name LIMIT :limit
 
 _GAP_COLUMNS = (
     "g.id, s.name, g.epoch, g.first, g.last, g.state, g.opened_at, g.deadline_at, g.reads, g.withheld, g.closed_at,"
-    " g.found, g.lost, g.healed_by"
+    " g.found, g.lost, g.healed_by, g.axis"
 )
 
 _OF_STREAM = "(CAST(:stream AS text) IS NULL OR s.name = :stream)"
@@ -150,6 +153,7 @@ async def read(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> Overview:
         connections=tuple(await connections.listing(conn, limit=limit)),
         destinations=tuple(Destination(*row) for row in (await conn.execute(_DESTINATIONS, bound)).all()),
         cursors=tuple(Cursor(*row) for row in (await conn.execute(_CURSORS, bound)).all()),
+        follows={follow.stream_id: follow for follow in await follows.listing(conn, limit=limit)},
     )
 
 

@@ -34,11 +34,11 @@ def gap(number: int, state: str, *, healed_by: str | None = None) -> GapRow:
     closed = None if state == "open" else NOW
     found = 1 if state == "recovered" else 0
     opened = NOW - timedelta(seconds=2.5)
-    return GapRow(number, NUMBERED, 1, number, number, state, opened, None, 1, None, closed, found, 0, healed_by)
+    return GapRow(number, NUMBERED, 1, number, number, state, opened, None, 1, None, closed, found, 0, healed_by, "sequence")
 
 
 def look(*gaps: GapRow, frontier: int = 41) -> Look:
-    overview = Overview((replace(STREAM, frontier=frontier),), {}, {}, (), (), (CURSOR,))
+    overview = Overview((replace(STREAM, frontier=frontier),), {}, {}, (), (), (CURSOR,), {})
     counts = {state: sum(1 for each in gaps if each.state == state) for state in ("open", "recovered", "void")}
     return Look(Scenario(), Stage.TRAFFIC, 3.0, venue=VENUE, bridge=Bridge(overview, gaps, counts), consumer=CONSUMER)
 

@@ -1,49 +1,22 @@
-"""The tables, and the invariants that Postgres itself keeps. Statements stand beside their table, one file each."""
-
-from datetime import datetime
+"""The tables of what comes in: streams, events and their log, evidence and gaps, and who hears whom."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     Double,
-    ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    }
-)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _stream(*, primary_key: bool = False) -> Column[int]:
-    return Column("stream_id", Integer, ForeignKey("streams.id"), primary_key=primary_key, nullable=False)
-
-
-def _locked_stream() -> Column[int]:
-    """A stream whose row the writer holds locked: a foreign key would ask for it again, row by row."""
-    return Column("stream_id", Integer, primary_key=True, nullable=False, autoincrement=False)
-
+from bridge.store.tables.base import locked_stream, metadata, stream, time
 
 # One row per stream: its lock is what orders the log. Updated with every batch, so it has no index but its keys.
 streams = Table(
@@ -59,14 +32,14 @@ streams = Table(
     Column("head", BigInteger, nullable=False, server_default="0"),
     Column("position", BigInteger, nullable=False, server_default="0"),
     Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
-    _time("epoch_began_at", nullable=True),
-    _time("anchored_at", nullable=True),
-    _time("stalled_at", nullable=True),
+    time("epoch_began_at", nullable=True),
+    time("anchored_at", nullable=True),
+    time("stalled_at", nullable=True),
     Column("gaps_open", Integer, nullable=False, server_default="0"),
     Column("unmatched", Integer, nullable=False, server_default="0"),
     Column("settle_s", Double, nullable=False),
     Column("mismatches", Integer, nullable=False, server_default="0"),
-    _time("suspect_at", nullable=True),
+    time("suspect_at", nullable=True),
     CheckConstraint("numbering IN ('venue', 'bridge')", name="numbering"),
     CheckConstraint("octet_length(chain) = 32", name="chain"),
     CheckConstraint("frontier >= base AND (frontier IS NULL) = (base IS NULL)", name="frontier"),
@@ -77,15 +50,15 @@ streams = Table(
 events = Table(
     "events",
     metadata,
-    _locked_stream(),
+    locked_stream(),
     Column("epoch", Integer, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("event_id", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("transport", Text, nullable=False),
-    _time("occurred_at", nullable=True),
-    _time("received_at"),
+    time("occurred_at", nullable=True),
+    time("received_at"),
     Column("digest", LargeBinary, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     CheckConstraint("transport IN ('webhook', 'websocket', 'replay')", name="transport"),
@@ -100,12 +73,12 @@ events = Table(
 log = Table(
     "log",
     metadata,
-    _locked_stream(),
+    locked_stream(),
     Column("position", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("sequence", BigInteger),
-    _time("appended_at"),
+    time("appended_at"),
     Column("chain", LargeBinary, nullable=False),
     Column("data", LargeBinary),
     CheckConstraint(
@@ -130,14 +103,14 @@ evidence = Table(
     "evidence",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    _stream(),
+    stream(),
     Column("epoch", Integer, nullable=False),
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("verdict", Text, nullable=False),
     Column("detail", JSONB, nullable=False),
-    _time("recorded_at"),
-    _time("refuted_at", nullable=True),
+    time("recorded_at"),
+    time("refuted_at", nullable=True),
     CheckConstraint("verdict IN ('proof', 'loss')", name="verdict"),
     CheckConstraint("first <= last", name="span"),
     Index("evidence_span_idx", "stream_id", "epoch", "last"),
@@ -147,20 +120,23 @@ gaps = Table(
     "gaps",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    _stream(),
+    stream(),
     Column("epoch", Integer, nullable=False),
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("state", Text, nullable=False, server_default="open"),
-    _time("opened_at"),
-    _time("due_at"),
-    _time("deadline_at", nullable=True),
+    time("opened_at"),
+    time("due_at"),
+    time("deadline_at", nullable=True),
     Column("reads", Integer, nullable=False, server_default="0"),
     Column("withheld", Text),
-    _time("closed_at", nullable=True),
+    time("closed_at", nullable=True),
     Column("found", BigInteger, nullable=False, server_default="0"),
     Column("lost", BigInteger, nullable=False, server_default="0"),
     Column("healed_by", Text),
+    # What ``first`` and ``last`` count: the venue's numbers, or milliseconds since 1970.
+    Column("axis", Text, nullable=False, server_default="sequence"),
+    CheckConstraint("axis IN ('sequence', 'time')", name="axis"),
     CheckConstraint("state IN ('open', 'recovered', 'void', 'superseded', 'lost')", name="state"),
     CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
     CheckConstraint("first <= last", name="span"),
@@ -173,7 +149,7 @@ gaps = Table(
 variants = Table(
     "variants",
     metadata,
-    _stream(primary_key=True),
+    stream(primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("content", LargeBinary, primary_key=True),
@@ -181,8 +157,8 @@ variants = Table(
     Column("type", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("transport", Text, nullable=False),
-    _time("occurred_at", nullable=True),
-    _time("received_at"),
+    time("occurred_at", nullable=True),
+    time("received_at"),
     Column("digest", LargeBinary, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("held", Boolean, nullable=False, server_default="false"),
@@ -192,16 +168,16 @@ variants = Table(
 sightings = Table(
     "sightings",
     metadata,
-    _stream(primary_key=True),
+    stream(primary_key=True),
     Column("event_id", Text, primary_key=True),
     Column("type", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("transport", Text, nullable=False),
-    _time("received_at"),
+    time("received_at"),
     Column("payload", LargeBinary, nullable=False),
     Column("epoch", Integer),
     Column("sequence", BigInteger),
-    _time("reported_at", nullable=True),
+    time("reported_at", nullable=True),
     Index("sightings_unmatched_idx", "stream_id", "received_at", postgresql_where=text("sequence IS NULL")),
 )
 
@@ -209,11 +185,29 @@ sightings = Table(
 heard = Table(
     "heard",
     metadata,
-    _stream(primary_key=True),
+    stream(primary_key=True),
     Column("transport", Text, primary_key=True),
     Column("events", BigInteger, nullable=False),
     Column("first", BigInteger, nullable=False),
-    _time("last_at"),
+    time("last_at"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# A stream that the bridge numbers: what its channel is declared to be, and how far in venue time it is complete.
+follows = Table(
+    "follows",
+    metadata,
+    stream(primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("repair", Text, nullable=False),
+    Column("reach", Text, nullable=False, server_default=""),
+    Column("unnoticed", Text),
+    time("settled_until", nullable=True),
+    Column("last_number", BigInteger),
+    Column("state", Text, nullable=False, server_default="connecting"),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("dropped", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('connecting', 'subscribed', 'unsubscribed', 'refused')", name="state"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -221,9 +215,9 @@ heard = Table(
 sweeps = Table(
     "sweeps",
     metadata,
-    _stream(primary_key=True),
+    stream(primary_key=True),
     Column("kind", Text, primary_key=True),
-    _time("due_at"),
+    time("due_at"),
     Column("rung", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("kind IN ('tail', 'audit')", name="kind"),
     postgresql_with={"fillfactor": "50"},
@@ -236,7 +230,7 @@ leases = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    _time("until"),
+    time("until"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -247,54 +241,5 @@ connections = Table(
     Column("source", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
-    _time("changed_at"),
-)
-
-destinations = Table(
-    "destinations",
-    metadata,
-    Column("id", Integer, Identity(always=True), primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("state", Text, nullable=False, server_default="active"),
-    Column("reason", Text),
-    _time("changed_at"),
-    CheckConstraint("state IN ('active', 'stopped')", name="state"),
-)
-
-# How far a destination has acknowledged a stream. Claimed by moving ``due_at`` to the end of a lease;
-# ``attempt`` is the fence.
-cursors = Table(
-    "cursors",
-    metadata,
-    Column("destination_id", Integer, ForeignKey("destinations.id"), primary_key=True),
-    _stream(primary_key=True),
-    Column("position", BigInteger, nullable=False, server_default="0"),
-    Column("attempt", BigInteger, nullable=False, server_default="0"),
-    _time("due_at"),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    _time("failing_since", nullable=True),
-    Column("last_error", Text),
-    CheckConstraint("position >= 0 AND failures >= 0", name="position"),
-    postgresql_with={"fillfactor": "50"},
-)
-
-# The history of deliveries: one row per failed attempt, one per run of successes.
-attempts = Table(
-    "attempts",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
-    _stream(),
-    Column("first", BigInteger, nullable=False),
-    Column("last", BigInteger, nullable=False),
-    Column("entries", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("status", Integer),
-    Column("error", Text),
-    Column("latency_max_ms", Double, nullable=False),
-    _time("started_at"),
-    _time("ended_at"),
-    CheckConstraint("outcome IN ('accepted', 'refused', 'unknown')", name="outcome"),
-    CheckConstraint("first <= last AND entries > 0", name="run"),
-    Index("attempts_destination_idx", "destination_id", "id"),
+    time("changed_at"),
 )
