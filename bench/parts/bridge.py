@@ -33,7 +33,12 @@ async def run(options: Options) -> None:
     with ExitStack() as around:
         if options.profile:
             around.enter_context(_profiled(options.profile))
-        await app.serve(settings, options.database_url, app.Role.ALL, CLOCK, ready=say_port, until=input_closed)
+        await app.serve(settings, options.database_url, app.Role.ALL, CLOCK, ready=_stands, until=input_closed)
+
+
+def _stands(port: int) -> None:
+    app.spare_collector()
+    say_port(port)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """``bridge run``, ``web``, ``worker`` and ``migrate``: the processes of a deploy."""
 
 import asyncio
-import gc
 from collections.abc import Callable
 
 import typer
 import uvloop
 
-from bridge.app import Role, serve
+from bridge.app import Role, serve, spare_collector
 from bridge.clock import SystemClock
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
@@ -58,9 +57,12 @@ def _serve(
     *,
     alone: bool = False,
 ) -> None:
-    gc.freeze()  # what start-up made stays: the collector need not look at it again (3 % of a busy receiver)
+    def stands(port: int) -> None:
+        spare_collector()
+        ready(port)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, url, role, SystemClock(), ready=ready, alone=alone))
+        runner.run(serve(settings, url, role, SystemClock(), ready=stands, alone=alone))
 
 
 def _external(settings: Settings) -> str:
