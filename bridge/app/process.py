@@ -25,6 +25,7 @@ from bridge.store import connections, cursors, leases
 from bridge.store.engine import make_engine, require_head, store_errors
 from bridge.store.hints import Notifier, listen_for_hints
 from bridge.web.app import web_app
+from bridge.web.direct import Intake, connections_of
 from bridge.web.hooks import Hooks
 
 log = structlog.get_logger()
@@ -181,7 +182,7 @@ class _Process:
                 app,
                 host=settings.host,
                 port=settings.port,
-                http="httptools",
+                http=connections_of(Intake(hooks, self.door, self._clock)),
                 ws="none",
                 lifespan="off",
                 access_log=False,

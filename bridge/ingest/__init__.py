@@ -1,7 +1,7 @@
 """The door: all events pass one function, whatever way they came."""
 
 from bridge.ingest.door import Door
-from bridge.ingest.submission import Base, Finding, NewEpoch, Receipt, StreamSpec
+from bridge.ingest.submission import Answer, Base, Finding, NewEpoch, Receipt, StreamSpec
 from bridge.ingest.transaction import Committed
 
-__all__ = ["Base", "Committed", "Door", "Finding", "NewEpoch", "Receipt", "StreamSpec"]
+__all__ = ["Answer", "Base", "Committed", "Door", "Finding", "NewEpoch", "Receipt", "StreamSpec"]

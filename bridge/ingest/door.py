@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.clock import Clock
 from bridge.core.errors import Overloaded, StoreRefused, StoreUnavailable
 from bridge.core.event import Event, Transport
-from bridge.ingest.submission import Finding, NewEpoch, Receipt, StreamSpec, Submission
+from bridge.ingest.submission import Answer, Finding, NewEpoch, Receipt, StreamSpec, Submission
 from bridge.ingest.transaction import Committed, commit
 from bridge.store import streams, sweeps
 from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
 
-_Waiting = tuple[Submission, asyncio.Future[Receipt]]
+_Waiting = tuple[Submission, Answer]
 
 SWEEP_KINDS = ("tail", "audit")
 
@@ -95,6 +95,14 @@ class Door:
         """
         return await self._submit(stream, Submission(events, transport, reread_below))
 
+    def offer(self, stream: str, events: Sequence[Event], answer: Answer, *, transport: Transport) -> None:
+        """``accept`` for a caller without a task: ``answer`` is told after the commit. The stream was opened before.
+
+        Raises:
+            Overloaded: more is waiting than ``events_waiting_max``; ``answer`` hears nothing of it.
+        """
+        self._put(self._lanes[stream], Submission(events, transport), answer)
+
     async def record(self, stream: str, finding: Finding) -> Receipt:
         """Add what a reader found out to what is known of the stream, and settle all that is complete.
 
@@ -123,17 +131,20 @@ class Door:
 
     async def _submit(self, stream: str, submission: Submission) -> Receipt:
         lane = self._lanes.get(stream) or await self._lane(stream)
-        if lane.events_waiting + len(submission.events) > self._events_waiting_max:
-            raise Overloaded(f"{stream}: {lane.events_waiting} events are waiting for the database")
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        lane.waiting.append((submission, future))
+        self._put(lane, submission, future)
+        return await future
+
+    def _put(self, lane: _Lane, submission: Submission, answer: Answer) -> None:
+        if lane.events_waiting + len(submission.events) > self._events_waiting_max:
+            raise Overloaded(f"{lane.spec.name}: {lane.events_waiting} events are waiting for the database")
+        lane.waiting.append((submission, answer))
         lane.events_waiting += len(submission.events)
         if not lane.busy:
             lane.busy = True
             draining = self._tasks.create_task(self._drain(lane))
             self._draining.add(draining)
             draining.add_done_callback(self._draining.discard)
-        return await future
 
     async def _lane(self, stream: str) -> _Lane:
         async with self._opening:
@@ -191,9 +202,9 @@ class Door:
             await self._commit_batch(connection, lane, batch[:middle])
             await self._commit_batch(connection, lane, batch[middle:])
         else:
-            for (_, future), receipt in zip(batch, committed.receipts, strict=True):
-                if not future.done():
-                    future.set_result(receipt)
+            for (_, answer), receipt in zip(batch, committed.receipts, strict=True):
+                if not answer.done():
+                    answer.set_result(receipt)
 
     async def _transact(self, connection: Direct, lane: _Lane, batch: list[Submission]) -> Committed:
         """Commit the batch; what is complete but too long to settle in one transaction follows in more of them."""
@@ -213,6 +224,6 @@ class Door:
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+    for _, answer in batch:
+        if not answer.done():
+            answer.set_exception(error)

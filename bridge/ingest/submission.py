@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from bridge.core.event import Event, Transport
 from bridge.store.evidence import Evidence
@@ -84,3 +84,15 @@ class Receipt(NamedTuple):
     conflicts: tuple[int, ...] = ()
     sightings: int = 0
     held: int = 0
+
+
+class Answer(Protocol):
+    """Who is told what became of a submission: as much of a future as the door needs. None of it may raise."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: Receipt, /) -> None: ...
+
+    def set_exception(self, exception: Exception, /) -> None: ...

@@ -26,7 +26,7 @@ BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 1
 PREFIX = "/in/"
 
-_GONE = 499
+GONE = 499
 """Observed, never sent: the client left before its body was here."""
 
 
@@ -54,7 +54,16 @@ class Receiver:
     body_bytes_max: int = BODY_BYTES_MAX
 
 
-class _Refusal(Exception):
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A source that takes deliveries; ``delivery_headers`` as they stand on the wire."""
+
+    name: str
+    receiver: Receiver
+    delivery_headers: tuple[bytes, ...]
+
+
+class Refusal(Exception):
     """An answer other than 202."""
 
     def __init__(self, status: int) -> None:
@@ -62,7 +71,7 @@ class _Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
     """One constant answer."""
 
     status: int
@@ -70,15 +79,15 @@ class _Reply:
     body: bytes
 
 
-def _reply(status: int, text: str, *extra: tuple[bytes, bytes]) -> _Reply:
+def _reply(status: int, text: str, *extra: tuple[bytes, bytes]) -> Reply:
     content = b'{"status":"%b"}' % text.encode()
     fixed = ((b"content-type", b"application/json"), (b"content-length", str(len(content)).encode()))
-    return _Reply(status, (*fixed, *extra), content)
+    return Reply(status, (*fixed, *extra), content)
 
 
 # Where the body was not read to its end the connection cannot be used again.
 _CLOSE = (b"connection", b"close")
-_REPLIES: Mapping[int, _Reply] = {
+REPLIES: Mapping[int, Reply] = {
     202: _reply(202, "accepted"),
     400: _reply(400, "malformed"),
     401: _reply(401, "unauthorized"),
@@ -86,6 +95,7 @@ _REPLIES: Mapping[int, _Reply] = {
     405: _reply(405, "method not allowed", (b"allow", b"POST"), _CLOSE),
     408: _reply(408, "timeout", _CLOSE),
     413: _reply(413, "too large", _CLOSE),
+    500: _reply(500, "failed", _CLOSE),
     503: _reply(503, "unavailable", (b"retry-after", str(RETRY_AFTER_S).encode())),
 }
 
@@ -103,67 +113,80 @@ class Hooks:
         loud: Loud | None = None,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
-        self._receivers = {
-            PREFIX + name: (name, receiver, tuple(header.lower().encode() for header in receiver.delivery_headers))
+        self.receivers: Mapping[str, Known] = {
+            PREFIX + name: Known(
+                name, receiver, tuple(header.lower().encode() for header in receiver.delivery_headers)
+            )
             for name, receiver in receivers.items()
         }
         self._door = door
         self._clock = clock
         self._observe = observe
         self._loud = loud or Loud(clock)
-        self._body_timeout_s = body_timeout_s
+        self.body_timeout_s = body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        known = self._receivers.get(scope["path"])
+        known = self.receivers.get(scope["path"])
         if known is None:
             await _answer(send, 404)
             return
         started = self._clock.monotonic()
-        name, receiver, delivery_headers = known
         try:
-            await self._take(name, receiver, delivery_headers, scope, receive)
+            await self._take(known, scope, receive)
             status = 202
-        except _Refusal as refusal:
+        except Refusal as refusal:
             status = refusal.status
-        if status != _GONE:
+        if status != GONE:
             await _answer(send, status)
-        if self._observe is not None:
-            self._observe(name, status, self._clock.monotonic() - started)
+        self.observe(known, status, started=started)
 
-    async def _take(
-        self, name: str, receiver: Receiver, delivery_headers: tuple[bytes, ...], scope: Scope, receive: Receive
-    ) -> None:
-        """Returns when the event is durable. Raises _Refusal."""
+    def read(self, known: Known, headers: Headers, body: bytes) -> Event:
+        """The event in ``body``, if it is genuine. Raises Refusal."""
+        receiver = known.receiver
+        if not verify(receiver.profile, receiver.secrets, headers, body, self._clock.now()):
+            raise Refusal(401)
+        try:
+            return receiver.source.parse_webhook(body, _first_of(headers, known.delivery_headers))
+        except Malformed as error:
+            self._loud.say("delivery.malformed", source=known.name, reason=str(error))
+            raise Refusal(400) from None
+
+    def postpone(self, known: Known, error: Overloaded | StoreUnavailable) -> int:
+        """Say that the delivery was not stored; the status to answer."""
+        self._loud.say("delivery.postponed", source=known.name, reason=type(error).__name__)
+        return 503
+
+    def observe(self, known: Known, status: int, *, started: float) -> None:
+        """Count an answer, or that the sender left. ``started`` is the monotonic time of the delivery's arrival."""
+        if self._observe is not None:
+            self._observe(known.name, status, self._clock.monotonic() - started)
+
+    async def _take(self, known: Known, scope: Scope, receive: Receive) -> None:
+        """Returns when the event is durable. Raises Refusal."""
         if scope["method"] != "POST":
-            raise _Refusal(405)
+            raise Refusal(405)
         headers: Headers = scope["headers"]
+        receiver = known.receiver
         _check_length(headers, receiver.body_bytes_max)
         try:
-            async with asyncio.timeout(self._body_timeout_s):
+            async with asyncio.timeout(self.body_timeout_s):
                 body = await _body(receive, receiver.body_bytes_max)
         except TimeoutError:
-            raise _Refusal(408) from None
-        if not verify(receiver.profile, receiver.secrets, headers, body, self._clock.now()):
-            raise _Refusal(401)
-        try:
-            event = receiver.source.parse_webhook(body, _first_of(headers, delivery_headers))
-        except Malformed as error:
-            self._loud.say("delivery.malformed", source=name, reason=str(error))
-            raise _Refusal(400) from None
+            raise Refusal(408) from None
+        event = self.read(known, headers, body)
         try:
             await self._door.accept(receiver.stream, (event,), transport=Transport.WEBHOOK)
         except (Overloaded, StoreUnavailable) as error:
-            self._loud.say("delivery.postponed", source=name, reason=type(error).__name__)
-            raise _Refusal(503) from None
+            raise Refusal(self.postpone(known, error)) from None
 
 
 def _check_length(headers: Headers, bytes_max: int) -> None:
     """Refuse what announces to be too large before any of it is read."""
     for header, value in headers:
         if header == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > bytes_max):
-            raise _Refusal(413)
+            raise Refusal(413)
 
 
 async def _body(receive: Receive, bytes_max: int) -> bytes:
@@ -173,11 +196,11 @@ async def _body(receive: Receive, bytes_max: int) -> bytes:
     while True:
         part = await receive()
         if part["type"] != "http.request":
-            raise _Refusal(_GONE)
+            raise Refusal(GONE)
         parts.append(part.get("body", b""))
         size += len(parts[-1])
         if size > bytes_max:
-            raise _Refusal(413)
+            raise Refusal(413)
         if not part.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -191,7 +214,7 @@ def _first_of(headers: Headers, wanted: tuple[bytes, ...]) -> str | None:
 
 
 async def _answer(send: Send, status: int) -> None:
-    reply = _REPLIES[status]
+    reply = REPLIES[status]
     # Made anew for every request: a middleware may change what passes through it.
     await send({"type": "http.response.start", "status": reply.status, "headers": list(reply.headers)})
     await send({"type": "http.response.body", "body": reply.body})
