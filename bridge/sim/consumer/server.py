@@ -4,14 +4,12 @@ The receiving path is bare ASGI, because measurements run through it.
 """
 
 import io
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +20,7 @@ from bridge.clock import Clock
 from bridge.core.signing import verify
 from bridge.sim.consumer.behaviour import STATUS, Behaviour, Mode, Moods
 from bridge.sim.consumer.record import Delivery, Held, Record
+from bridge.sim.serving import serve_app
 
 BODY_BYTES_MAX = 8 << 20
 HELD_PAGE_MAX = 100_000
@@ -193,15 +192,7 @@ async def serve(
         consumer.restore(kept)
         if made is not None:
             made(consumer)
-        listening = socket.create_server((config.host, config.port), backlog=1024)
-        port = int(listening.getsockname()[1])
-        server = _Server(_uvicorn(consumer), started=lambda: ready(port) if ready is not None else None)
-        try:
-            await server.serve(sockets=[listening])
-        finally:
-            if server.started:
-                server.kill()
-            listening.close()
+        await serve_app(consumer, host=config.host, port=config.port, ready=ready)
 
 
 def _whole_lines(keep: Path) -> bytes:
@@ -211,42 +202,3 @@ def _whole_lines(keep: Path) -> bytes:
     if len(whole) < len(content):
         keep.write_bytes(whole)
     return whole
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever started us, and says when it is there."""
-
-    def __init__(self, config: uvicorn.Config, *, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._started = started
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started()
-
-    def kill(self) -> None:
-        """Drop the listening sockets, every connection and every request at once."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        for request in list(self.server_state.tasks):
-            request.cancel()
-
-
-def _uvicorn(app: Consumer) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=60,
-        lifespan="off",
-        ws="none",
-    )

@@ -1,14 +1,13 @@
 """The control plane: ask the venue for the truth and break it on purpose. For loopback callers only."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.clock import Clock
+from bridge.sim.near import count_of, near, rate_of, seconds_of
 from bridge.sim.playbatman.engine import Engine
 from bridge.sim.playbatman.replay import Replay
 from bridge.sim.playbatman.row import Row
@@ -17,22 +16,8 @@ from bridge.sim.playbatman.venue import Venue
 from bridge.sim.playbatman.webhooks import Sender
 
 TRUTH_PAGE_MAX = 10_000
-EMIT_MAX = 100_000
 DRAIN_S = 60.0
 DRAIN_LOOK_S = 0.01
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
-
-
-class Seconds(msgspec.Struct, frozen=True):
-    seconds: float
-
-
-class Count(msgspec.Struct, frozen=True):
-    count: int = 1
-
-
-class Rate(msgspec.Struct, frozen=True):
-    events_per_s: float
 
 
 class Control:
@@ -63,7 +48,7 @@ class Control:
         }
         ways = [("GET", name, answer) for name, answer in asked.items()]
         ways += [("POST", name, answer) for name, answer in told.items()]
-        return [Route(f"/control/{name}", _near(answer), methods=[way]) for way, name, answer in ways]
+        return [Route(f"/control/{name}", near(answer), methods=[way]) for way, name, answer in ways]
 
     async def _truth(self, request: Request) -> dict[str, object]:
         after = int(request.query_params.get("after", "0"))
@@ -115,21 +100,18 @@ class Control:
         return {"faults": self._venue.faults}
 
     async def _emit(self, request: Request) -> dict[str, object]:
-        count = msgspec.json.decode(await request.body() or b"{}", type=Count).count
-        if not 0 <= count <= EMIT_MAX:
-            raise ValueError(f"count must be from 0 to {EMIT_MAX}")
-        return {"sequences": [row.sequence for row in self._engine.emit(count)]}
+        return {"sequences": [row.sequence for row in self._engine.emit(await count_of(request))]}
 
     async def _cut_sockets(self, request: Request) -> dict[str, object]:
         return {"cut": self._sockets.cut()}
 
     async def _silence_sockets(self, request: Request) -> dict[str, object]:
-        self._venue.go_silent(self._clock.now(), await _seconds(request))
+        self._venue.go_silent(self._clock.now(), await seconds_of(request))
         self._sockets.listen(self._clock.now())
         return {"silent": True}
 
     async def _down(self, request: Request) -> dict[str, object]:
-        self._venue.go_down(self._clock.now(), await _seconds(request))
+        self._venue.go_down(self._clock.now(), await seconds_of(request))
         return {"down": True}
 
     async def _reset_counter(self, request: Request) -> dict[str, object]:
@@ -137,11 +119,8 @@ class Control:
         return {"epoch": self._venue.epoch}
 
     async def _rate(self, request: Request) -> dict[str, object]:
-        rate = msgspec.json.decode(await request.body(), type=Rate).events_per_s
-        if not 0 <= rate <= EMIT_MAX:
-            raise ValueError(f"events_per_s must be from 0 to {EMIT_MAX}")
-        self._engine.events_per_s = rate
-        return {"events_per_s": rate}
+        self._engine.events_per_s = await rate_of(request)
+        return {"events_per_s": self._engine.events_per_s}
 
     async def _stop_emitting(self, request: Request) -> dict[str, object]:
         self._engine.events_per_s = 0.0
@@ -156,28 +135,3 @@ class Control:
 
     def _pending(self) -> bool:
         return self._venue.pending_deliveries > 0 or self._venue.uncommitted(self._clock.now()) > 0
-
-
-Answering = Callable[[Request], Awaitable[dict[str, object]]]
-
-
-def _near(answer: Answering) -> Callable[[Request], Awaitable[Response]]:
-    """JSON in and out; 404 for callers that are not on loopback, 400 for what cannot be read."""
-
-    async def respond(request: Request) -> Response:
-        if request.client is None or request.client.host not in _LOOPBACK:
-            return Response(status_code=404)
-        try:
-            told, status = await answer(request), 200
-        except ValueError as wrong:  # msgspec's own errors are ValueErrors too
-            told, status = {"error": str(wrong)}, 400
-        return Response(msgspec.json.encode(told), status, media_type="application/json")
-
-    return respond
-
-
-async def _seconds(request: Request) -> float:
-    seconds = msgspec.json.decode(await request.body(), type=Seconds).seconds
-    if not 0 <= seconds <= 86_400:
-        raise ValueError("seconds must be from 0 to 86400")
-    return seconds

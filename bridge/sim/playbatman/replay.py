@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 
-from bridge.sim.playbatman.bucket import TokenBucket
+from bridge.sim.bucket import TokenBucket
 from bridge.sim.playbatman.row import Row
 from bridge.sim.playbatman.venue import Venue
 

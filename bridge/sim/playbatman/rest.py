@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.clock import Clock
-from bridge.sim.playbatman.connection import transport_of
+from bridge.sim.connection import transport_of
 from bridge.sim.playbatman.facts import EVENT_TYPES
 from bridge.sim.playbatman.outbox import Webhook
 from bridge.sim.playbatman.replay import LIMIT_DEFAULT, LIMIT_MAX, Answer, Query, Replay, failure, success

@@ -1,18 +1,13 @@
 """The venue as a running thing: REST, sockets and control plane on one port, webhooks going out."""
 
 import asyncio
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.types import ASGIApp
 
 from bridge.clock import Clock
-from bridge.sim.playbatman.connection import BreakableHttp, BreakableSocket
 from bridge.sim.playbatman.control import Control
 from bridge.sim.playbatman.engine import Engine
 from bridge.sim.playbatman.faults import Faults
@@ -22,6 +17,7 @@ from bridge.sim.playbatman.signing import Signing
 from bridge.sim.playbatman.socket import Sockets
 from bridge.sim.playbatman.venue import MARKETS, Venue
 from bridge.sim.playbatman.webhooks import Sender
+from bridge.sim.serving import serve_app
 
 PORT = 8084
 
@@ -63,7 +59,7 @@ async def serve(config: SimConfig, *, clock: Clock, ready: Callable[[int], None]
         routes += control.routes()
     app = Outage(Starlette(routes=routes), venue=venue, clock=clock)
     async with asyncio.TaskGroup() as parts:
-        parts.create_task(_listen(app, config, ready))
+        parts.create_task(serve_app(app, host=config.host, port=config.port, ready=ready, breakable=True))
         parts.create_task(sender.run())
         parts.create_task(engine.run())
 
@@ -83,58 +79,3 @@ def _venue(config: SimConfig, clock: Clock) -> Venue:
     if config.webhook_url is not None:
         venue.register(config.webhook_url, now=clock.now(), secret=config.webhook_secret)
     return venue
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever started us, and says when it is there."""
-
-    def __init__(self, config: uvicorn.Config, *, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._started = started
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started()
-
-    def kill(self) -> None:
-        """Drop the listening sockets, every connection and every request at once."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        for request in list(self.server_state.tasks):
-            request.cancel()
-
-
-async def _listen(app: ASGIApp, config: SimConfig, ready: Callable[[int], None] | None) -> None:
-    listening = socket.create_server((config.host, config.port), backlog=2048)
-    port = int(listening.getsockname()[1])
-    server = _Server(_uvicorn(app), started=lambda: ready(port) if ready is not None else None)
-    try:
-        await server.serve(sockets=[listening])
-    finally:
-        if server.started:
-            server.kill()
-        listening.close()
-
-
-def _uvicorn(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=BreakableHttp,
-        ws=BreakableSocket,
-        # A ping of the server's own would hide from a client that nobody answers it.
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=60,
-        lifespan="off",
-    )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from bridge.sim.playbatman.bucket import TokenBucket
+from bridge.sim.bucket import TokenBucket
 from bridge.sim.playbatman.frames import frame_of
 
 UNAUTHORIZED = 4001

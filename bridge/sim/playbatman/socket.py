@@ -8,7 +8,7 @@ from datetime import datetime
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge.clock import Clock
-from bridge.sim.playbatman.connection import transport_of
+from bridge.sim.connection import transport_of
 from bridge.sim.playbatman.frames import Frame, frame_of
 from bridge.sim.playbatman.session import UNAUTHORIZED, Session, SocketLimits
 from bridge.sim.playbatman.venue import Venue
