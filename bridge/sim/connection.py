@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,6 +14,16 @@ def transport_of(scope: Scope) -> asyncio.Transport | None:
     """The TCP connection of a request, None under an in-process transport."""
     transport = scope.get("extensions", {}).get(_TRANSPORT)
     return transport if isinstance(transport, asyncio.Transport) else None
+
+
+async def abort(scope: Scope, receive: Receive) -> None:
+    """Kill the connection without a word; under an in-process transport, raise what a client would see."""
+    transport = transport_of(scope)
+    if transport is None:
+        raise httpx.ConnectError("connection refused")
+    transport.abort()
+    while not (await receive())["type"].endswith(".disconnect"):
+        pass
 
 
 def _lending(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:

@@ -21,7 +21,9 @@ from bridge.sim.market.dialect import (
     Trouble,
     Way,
 )
+from bridge.sim.market.faults import Faults
 from bridge.sim.market.market import Market, Shape
+from bridge.sim.market.server import SimConfig, Stage, serve, with_symbols
 from bridge.sim.market.truth import Assigned, Row, Truth
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Close",
     "Cut",
     "Dialect",
+    "Faults",
     "Handshake",
     "Kit",
     "Market",
@@ -42,7 +45,11 @@ __all__ = [
     "Scene",
     "Session",
     "Shape",
+    "SimConfig",
+    "Stage",
     "Trouble",
     "Truth",
     "Way",
+    "serve",
+    "with_symbols",
 ]

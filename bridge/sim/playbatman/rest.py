@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
 
-import httpx
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.clock import Clock
-from bridge.sim.connection import transport_of
+from bridge.sim.connection import abort
 from bridge.sim.playbatman.facts import EVENT_TYPES
 from bridge.sim.playbatman.outbox import Webhook
 from bridge.sim.playbatman.replay import LIMIT_DEFAULT, LIMIT_MAX, Answer, Query, Replay, failure, success
@@ -160,16 +159,6 @@ class Outage:
         else:
             body = failure("SERVICE_UNAVAILABLE", "Down for a while")
             await Response(body, 503, media_type="application/json")(scope, receive, send)
-
-
-async def abort(scope: Scope, receive: Receive) -> None:
-    """Kill the connection without a word; under an in-process transport, raise what a client would see."""
-    transport = transport_of(scope)
-    if transport is None:
-        raise httpx.ConnectError("connection refused")
-    transport.abort()
-    while not (await receive())["type"].endswith(".disconnect"):
-        pass
 
 
 def rest_app(venue: Venue, *, clock: Clock, api_key: str = API_KEY) -> ASGIApp:
