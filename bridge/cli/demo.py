@@ -15,7 +15,7 @@ from rich.constrain import Constrain
 from rich.live import Live
 
 from bridge.cli.edge import environment
-from bridge.cli.sim import FaultSet
+from bridge.cli.foreground import FaultSet
 from bridge.clock import SystemClock
 from bridge.sim.demo import Ended, Look, PlainLines, Scenario, result_line, run
 from bridge.sim.demo.screen import WIDTH_MAX, draw

@@ -1,31 +1,18 @@
 """``bridge sim`` and ``bridge consume``: a venue that lies on purpose, and a consumer that checks."""
 
-import asyncio
-import json
-import signal
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
+from bridge.cli import sim_market
+from bridge.cli.foreground import FaultSet, FaultsToBegin, Host, OneFault, Port, Seed, named_values, serve_until_told
 from bridge.clock import SystemClock
 from bridge.core.signing import decode_secret
 from bridge.sim import consumer, playbatman
 
-
-class FaultSet(StrEnum):
-    """Which faults to begin with."""
-
-    NONE = "none"
-    HEAVY = "heavy"
-
-
-Host = Annotated[str, typer.Option(help="Where to listen.")]
 Secret = Annotated[
     str, typer.Option(envvar="PB_WEBHOOK_SECRET", show_default=False, help="What webhooks are signed by.")
 ]
@@ -35,16 +22,17 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     sim = typer.Typer(no_args_is_help=True, help="Simulated venues, for trying things out.")
     sim.command("playbatman")(sim_playbatman)
+    sim_market.register(sim)
     app.add_typer(sim, name="sim")
     app.command("consume")(consume)
 
 
 def sim_playbatman(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8084,
-    seed: Annotated[int, typer.Option(help="The same seed, the same venue.")] = 1,
-    faults: Annotated[FaultSet, typer.Option(help="The faults to begin with.")] = FaultSet.NONE,
-    fault: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="One fault more; repeatable.")] = None,
+    port: Port = 8084,
+    seed: Seed = 1,
+    faults: FaultsToBegin = FaultSet.NONE,
+    fault: OneFault = None,
     events_per_s: Annotated[float, typer.Option(min=0, help="Events of ours per second.")] = 20.0,
     contiguous: Annotated[bool, typer.Option(help="Number our events without holes.")] = False,
     operators: Annotated[int, typer.Option(min=1, help="How many share the one counter; the first is us.")] = 3,
@@ -76,7 +64,7 @@ def sim_playbatman(
         )
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from None
-    _serve(lambda ready: playbatman.serve(config, clock=SystemClock(), ready=ready))
+    serve_until_told(lambda ready: playbatman.serve(config, clock=SystemClock(), ready=ready))
 
 
 def consume(
@@ -84,7 +72,7 @@ def consume(
         str, typer.Option(envvar="LEDGER_SECRET", show_default=False, help="whsec_...; commas between.")
     ],
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9090,
+    port: Port = 9090,
     fail_rate: Annotated[float, typer.Option(min=0, max=1, help="The share of requests that go wrong.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same failures.")] = 1,
     keep: Annotated[
@@ -98,7 +86,7 @@ def consume(
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from None
     config = consumer.ConsumerConfig(secrets=secrets, host=host, port=port, fail_rate=fail_rate, seed=seed, keep=keep)
-    _serve(
+    serve_until_told(
         lambda ready: consumer.serve(
             config,
             clock=SystemClock(),
@@ -110,33 +98,4 @@ def consume(
 
 def _faults(chosen: FaultSet, named: Sequence[str]) -> playbatman.Faults:
     faults = playbatman.Faults.heavy() if chosen is FaultSet.HEAVY else playbatman.Faults()
-    if unclear := [one for one in named if "=" not in one]:
-        known = ", ".join(sorted(asdict(faults)))
-        raise typer.BadParameter(f"{unclear[0]!r} is not NAME=VALUE; the names are {known}")
-    return faults.patched({name.strip(): _value(text) for name, _, text in (one.partition("=") for one in named)})
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _serve(serving: Callable[[Callable[[int], None]], Awaitable[None]]) -> None:
-    """Run until SIGTERM or SIGINT. Where it listens is told in a line of its own: {"ready":{"port":N}}."""
-
-    async def run() -> None:
-        me = asyncio.current_task()
-        assert me is not None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, me.cancel)
-        with suppress(asyncio.CancelledError):
-            await serving(lambda port: print(json.dumps({"ready": {"port": port}}), flush=True))
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(run())
-        except* OSError as refused:
-            typer.echo(f"cannot listen: {refused.exceptions[0]}", err=True)
-            raise typer.Exit(1) from None
+    return faults.patched(named_values(named, sorted(asdict(faults))))

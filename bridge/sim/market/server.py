@@ -41,6 +41,7 @@ class Stage:
     """The parts of one venue, put together: ``app`` answers, ``engine`` makes it go. A test may hold them itself."""
 
     def __init__(self, config: SimConfig, *, clock: Clock) -> None:
+        self._config = config
         self.market = Market(config.shape or config.kit.shape, seed=config.seed)
         self.truth = Truth()
         self.weather = Weather(config.faults, start=clock.now())
@@ -74,16 +75,17 @@ class Stage:
             routes += control.routes()
         self.app: ASGIApp = Outage(Starlette(routes=routes), dialect=self.dialect, weather=self.weather, clock=clock)
 
+    async def run(self, *, ready: Ready | None = None) -> None:
+        """Serve until cancelled; ``ready`` is told the bound port once requests are answered."""
+        host, port = self._config.host, self._config.port
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(serve_app(self.app, host=host, port=port, ready=ready, breakable=True))
+            parts.create_task(self.engine.run())
+
 
 async def serve(config: SimConfig, *, clock: Clock, ready: Ready | None = None) -> None:
-    """Run until cancelled; ``ready`` is told the bound port once requests are answered.
-
-    Raises ValueError for options that the dialect does not know.
-    """
-    stage = Stage(config, clock=clock)
-    async with asyncio.TaskGroup() as parts:
-        parts.create_task(serve_app(stage.app, host=config.host, port=config.port, ready=ready, breakable=True))
-        parts.create_task(stage.engine.run())
+    """Run until cancelled. Raises ValueError for options that the dialect does not know."""
+    await Stage(config, clock=clock).run(ready=ready)
 
 
 def with_symbols(shape: Shape, symbols: tuple[str, ...]) -> Shape:
