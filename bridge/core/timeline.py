@@ -96,9 +96,18 @@ class Timeline:
         return self._waiting[0].at_us if self._waiting else None
 
     @property
-    def newest_covered_us(self) -> int:
-        """The end of what is proven, wherever the holes are."""
-        return max(self.frontier_us, self._covered.spans[-1].stop if self._covered.spans else 0)
+    def reached_us(self) -> int:
+        """The end of what is decided without a hole: proven, or given up."""
+        decided = self._covered | Coverage.of(missing.span for missing in self._missing)
+        return decided.frontier(self.frontier_us)
+
+    def covered_from_us(self, after_us: int) -> int | None:
+        """Where the next proven stretch behind ``after_us`` begins, None where there is none."""
+        return next((span.start for span in self._covered.spans if span.start > after_us), None)
+
+    def forget_before(self, at_us: int) -> None:
+        """What is older is not to be told, however late it is heard."""
+        self._forgotten_us = max(self._forgotten_us, at_us)
 
     def remember(self, told: Iterable[tuple[str, int]], *, all_of_it: bool) -> None:
         """These ids were told before, oldest first, each with its time. ``all_of_it``: there were no others."""

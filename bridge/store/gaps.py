@@ -103,6 +103,11 @@ UPDATE gaps SET last = greatest(last, :last), reads = reads + :reads, withheld =
 WHERE id = :id AND state = 'open'
 """)
 
+_IN_TIME = text(f"""
+SELECT {_COLUMNS} FROM gaps
+WHERE stream_id = :stream_id AND axis = 'time' AND state IN ('open', 'lost') ORDER BY id DESC LIMIT :limit
+""")
+
 _LIST = text(f"""
 SELECT {_COLUMNS} FROM gaps
 WHERE stream_id = :stream_id AND id > :after AND (NOT :open_only OR state = 'open')
@@ -205,6 +210,12 @@ async def close_time(
         "now": now,
     }
     await conn.execute(_CLOSE_TIME, values)
+
+
+async def in_time(conn: Executes, *, stream_id: int, limit: int) -> list[Gap]:
+    """The gaps in time of a stream that are open, or ended as lost; the newest first."""
+    rows = (await conn.execute(_IN_TIME, {"stream_id": stream_id, "limit": limit})).all()
+    return [Gap(*row) for row in rows]
 
 
 async def listing(

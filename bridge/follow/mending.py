@@ -1,0 +1,115 @@
+"""Filling a stream's holes: what to ask the venue for, when, and what to make of the answer."""
+
+from bridge.clock import Clock
+from bridge.core.channel import Repair
+from bridge.core.errors import VenueError
+from bridge.core.retry import backoff_s
+from bridge.core.sequel import Want
+from bridge.core.span import Span
+from bridge.core.timeline import moment
+from bridge.core.venue_clock import VenueClock
+from bridge.follow.chained import ChainedStream
+from bridge.follow.limits import FollowLimits
+from bridge.follow.timed import SECOND_US, TimedStream
+from bridge.sources.market import Line, MarketSource
+
+ANSWERS_IN_A_ROW_MAX = 3
+
+
+class Mender:
+    """Mends one source's streams. One call at a time per stream; the source's own quota bounds them together."""
+
+    def __init__(self, source: MarketSource, clock: Clock, venue_clock: VenueClock, limits: FollowLimits) -> None:
+        self._source = source
+        self._clock = clock
+        self._venue_clock = venue_clock
+        self._limits = limits
+        self._not_before_s: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+
+    def is_due(self, stream: TimedStream | ChainedStream, now_us: int) -> bool:
+        """Whether something can be done for the stream just now."""
+        if self._clock.monotonic() < self._not_before_s.get(stream.name, 0.0):
+            return False
+        if isinstance(stream, ChainedStream):
+            return stream.want() is not Want.NOTHING
+        hole = stream.hole(now_us)
+        if hole is None:
+            return False
+        hears = stream.hears_from_us is not None
+        if stream.channel.repair is Repair.HISTORY:
+            return now_us >= hole.stop + stream.lag_us
+        return hears and now_us >= hole.stop
+
+    async def mend(self, stream: TimedStream | ChainedStream, line: Line, now_us: int) -> None:
+        """Do what can be done for the stream just now; a venue that does not answer is asked again later."""
+        try:
+            if isinstance(stream, ChainedStream):
+                await self._fetch(stream, line)
+            elif (hole := stream.hole(now_us)) is not None:
+                await self._recall(stream, hole, now_us)
+        except VenueError as error:
+            stream.withhold(str(error))
+            failures = self._failures[stream.name] = self._failures.get(stream.name, 0) + 1
+            pause_s = backoff_s(
+                failures, first_s=self._limits.retry_first_s, max_s=self._limits.retry_max_s, jitter=1.0
+            )
+            self._not_before_s[stream.name] = self._clock.monotonic() + pause_s
+        else:
+            self._failures.pop(stream.name, None)
+
+    async def audit(self, stream: TimedStream) -> int:
+        """Read again what is told already, as far as it is remembered; how many events had been missed."""
+        timeline = stream.timeline
+        if timeline is None or stream.channel.repair is not Repair.HISTORY:
+            return 0
+        until_us = timeline.frontier_us
+        since_us = max(timeline.remembers_from_us, until_us - int(self._limits.audit_window_s * SECOND_US))
+        if since_us >= until_us:
+            return 0
+        answer = await self._source.recall(stream.channel, moment(since_us), moment(until_us))
+        if answer.superseding:
+            return 0
+        return stream.recalled(answer.told, before_us=until_us)
+
+    async def _recall(self, stream: TimedStream, hole: Span, now_us: int) -> None:
+        """Ask the lists for a hole until two answers agree; what no list can tell is given up."""
+        if stream.channel.repair is Repair.NOTHING:
+            stream.give_up(hole, "not heard, and the venue keeps no list of it")
+            return
+        pad_us = int(self._limits.overlap_s * SECOND_US)
+        hears = stream.hears_from_us is not None
+        for _ in range(ANSWERS_IN_A_ROW_MAX):
+            answer = await self._source.recall(
+                stream.channel, moment(hole.start - pad_us), moment(hole.stop + pad_us)
+            )
+            if answer.venue_now is not None:
+                self._venue_clock.note(answer.venue_now, self._clock.monotonic())
+            if stream.channel.repair is Repair.SNAPSHOT and not answer.superseding:
+                stream.give_up(hole, "the next state stands for what was not heard")
+                return
+            if stream.answered(hole, answer, asked_us=now_us):
+                break
+        if not hears:
+            self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.poll_every_s
+
+    async def _fetch(self, stream: ChainedStream, line: Line) -> None:
+        """Pull the numbers that are missing, or have a snapshot come."""
+        if stream.want() is Want.PULL:
+            hole = stream.sequel.hole()
+            first, last = hole if hole is not None else (0, 0)
+            rows = await self._source.pull(stream.channel, first, last) if hole is not None else ()
+            stream.pulled(rows)
+            return
+        told = await self._source.snapshot(stream.channel)
+        if told is not None:
+            stream.snapshot(told)
+            return
+        await line.resubscribe(stream.channel.series)
+        self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
+
+    def subscribed(self, stream: TimedStream | ChainedStream) -> None:
+        """The stream is heard anew. A snapshot that comes by itself after subscribing is waited for at first."""
+        self._not_before_s.pop(stream.name, None)
+        if isinstance(stream, ChainedStream) and stream.channel.repair is not Repair.PULL:
+            self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s

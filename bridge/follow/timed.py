@@ -1,0 +1,273 @@
+"""One stream that is ordered by time: who hears it now, where its hole is, and what may be told. No I/O, no clock.
+
+All times are the venue's, in microseconds since 1970.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.channel import Channel, Model, Repair, Told
+from bridge.core.event import Kind, Transport
+from bridge.core.span import Span
+from bridge.core.timeline import Heard, Step, Timeline, micros, moment
+from bridge.follow import words
+from bridge.follow.hole import Hole
+from bridge.follow.limits import FollowLimits
+from bridge.follow.twins import Twins
+from bridge.follow.values import Values
+from bridge.ingest.followed import Chapter, GapTurn, Saying
+from bridge.sources.market import Recalled
+
+SECOND_US = 1_000_000
+SETTLE_MAX_US = 60 * SECOND_US
+
+
+@dataclass(slots=True)
+class TimedStream:
+    """What a follower knows of one stream.
+
+    ``hears_from_us`` is from when on the present connection hears everything, None while none does. ``timeline`` is
+    None until the stream has begun.
+    """
+
+    name: str
+    stream_id: int
+    channel: Channel
+    limits: FollowLimits
+    position: int = 0
+    timeline: Timeline | None = None
+    gap_id: int | None = None
+    hears_from_us: int | None = None
+    settle_us: int = 0
+    late: int = 0
+    overflowed: bool = False
+    _hole: Hole | None = None
+    _twins: Twins = field(default_factory=Twins)
+    _values: Values = field(init=False)
+    _heard: Counter[str] = field(default_factory=Counter)
+    _dropped: int = 0
+    _began_us: int | None = None
+    _agrees: bool = False
+
+    def __post_init__(self) -> None:
+        self._values = Values(self.limits.values_max)
+        self.settle_us = int(self.channel.settle_s * SECOND_US)
+
+    def resume(self, hole: Hole | None) -> None:
+        """Go on with the gap that was open when the last follower stopped."""
+        self._hole = hole
+        self.gap_id = None if hole is None else hole.gap_id
+
+    # What is heard
+
+    def subscribed(self, now_us: int) -> None:
+        """A connection hears the channel from now on; the venue's clock shows at least ``now_us``."""
+        self._twins = Twins()
+        self.overflowed = False
+        self.hears_from_us = now_us + int(self.limits.pad_s * SECOND_US)
+        if self.timeline is None:
+            self._began_us = self.hears_from_us
+            self.timeline = Timeline(self._began_us, self.limits.events_waiting_max, self.limits.remembered_max)
+            self.timeline.forget_before(self._began_us)
+
+    def unheard(self) -> None:
+        """No connection hears the channel any more."""
+        self.hears_from_us = None
+        self._agrees = False
+
+    def live(self, told: Told) -> None:
+        """Take in what a connection says."""
+        self._take(self._twins.tell_apart(told) if self._has_twins else told, Transport.WEBSOCKET)
+
+    def recalled(self, rows: Sequence[Told], *, before_us: int) -> int:
+        """Take in a list's answer; how many of its rows before a time were new."""
+        twins = Twins()
+        fresh = 0
+        for told in rows:
+            is_new = self._take(twins.tell_apart(told) if self._has_twins else told, Transport.REPLAY)
+            at = told.event.occurred_at
+            fresh += is_new and at is not None and micros(at) < before_us
+        return fresh
+
+    def alive(self, until_us: int) -> None:
+        """Everything that the venue had said before ``until_us`` was heard."""
+        if self.timeline is not None and self.hears_from_us is not None:
+            self.timeline.cover(self.hears_from_us, until_us - self.settle_us)
+
+    @property
+    def _has_twins(self) -> bool:
+        return self.channel.model is Model.NONE
+
+    @property
+    def has_room_again(self) -> bool:
+        """Whether it stopped hearing for want of room, and need not any longer."""
+        return self.overflowed and self.timeline is not None and self.timeline.waiting * 2 < self.timeline.events_max
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Whether an event waits for nothing but the proof that it is its turn."""
+        if self.timeline is None or self.hears_from_us is None:
+            return False
+        return self.timeline.waiting > 0 and self.timeline.reached_us >= self.hears_from_us
+
+    def _take(self, told: Told, transport: Transport) -> bool:
+        self._heard[transport.value] += 1
+        if self.timeline is None or told.event.occurred_at is None:
+            return False
+        at_us = micros(told.event.occurred_at)
+        is_new = self._keep(told, transport, at_us)
+        if is_new and at_us < self.timeline.frontier_us:
+            self.late += 1
+            if transport is Transport.WEBSOCKET:  # the venue takes longer to tell than was believed
+                lateness_us = self.timeline.frontier_us - at_us
+                self.settle_us = min(SETTLE_MAX_US, max(self.settle_us, self.settle_us + 2 * lateness_us))
+        return is_new
+
+    def _keep(self, told: Told, transport: Transport, at_us: int) -> bool:
+        assert self.timeline is not None
+        try:
+            return self.timeline.hear(told, transport, at_us=at_us)
+        except OverflowError:
+            self._dropped += 1  # a hole in time from here on, to be asked for when there is room
+            self.overflowed = True
+            self.unheard()
+            return False
+
+    # What is missing
+
+    def hole(self, now_us: int) -> Span | None:
+        """The first stretch that is not proven and will not be by what is heard now; None where there is none."""
+        if self.timeline is None:
+            return None
+        start_us = self.timeline.reached_us
+        end_us = self.hears_from_us
+        if end_us is None:
+            end_us = now_us - self.lag_us
+        end_us = min(end_us, self.timeline.covered_from_us(start_us) or end_us)
+        if end_us <= start_us:
+            return None
+        if self._hole is None:
+            self._hole = Hole(start_us, end_us, gap_id=self.gap_id)
+        self._hole.widen(end_us)
+        return Span(start_us, end_us)
+
+    @property
+    def lag_us(self) -> int:
+        """How long after an event the lists may still lack it."""
+        return int(self.channel.lag_s * SECOND_US)
+
+    def answered(self, hole: Span, recalled: Recalled, *, asked_us: int) -> bool:
+        """Take in a list's answer to a hole, asked for at ``asked_us``; False if it must be asked for again."""
+        assert self.timeline is not None
+        assert self._hole is not None
+        self._hole.reads += 1
+        if recalled.superseding:
+            self._supersede(hole, recalled.told)
+            return True
+        brought_nothing = self.recalled(recalled.told, before_us=hole.stop) == 0
+        # The first answer proves nothing by itself: lists lag, and pages come short. A second one has to agree.
+        agree, self._agrees = self._agrees and brought_nothing, True
+        if asked_us < hole.stop + self.lag_us:
+            self._hole.withheld = "settled"
+            return False
+        if not agree:
+            self._hole.withheld = "stable"
+            return False
+        self._agrees = False
+        self._hole.withheld = None
+        proven_us = hole.stop if recalled.complete_from is None else max(hole.start, micros(recalled.complete_from))
+        proven_us = min(proven_us, hole.stop)
+        self.timeline.cover(proven_us, hole.stop)
+        evidence: dict[str, object] = {"answered_from": words.iso(proven_us), "reads": self._hole.reads}
+        self.timeline.give_up(hole.start, proven_us, reason="lost", evidence=evidence)
+        return True
+
+    def withhold(self, why: str) -> None:
+        """The hole stays open, and this is why."""
+        if self._hole is not None:
+            self._hole.withheld = why
+
+    def give_up(self, hole: Span, cause: str) -> None:
+        """Nobody can be asked for what is missing."""
+        assert self.timeline is not None
+        reason = "superseded" if self.channel.repair is Repair.SNAPSHOT else "lost"
+        self.timeline.give_up(hole.start, hole.stop, reason=reason, evidence={"cause": cause})
+
+    def _supersede(self, hole: Span, state: Sequence[Told]) -> None:
+        """The present state stands for whatever was missed: it is told behind the gap's entry."""
+        assert self.timeline is not None
+        self.timeline.give_up(hole.start, hole.stop, reason="superseded", evidence={"rows": len(state)})
+        for told in state:
+            self._heard[Transport.REPLAY.value] += 1
+            occurred_us = micros(told.event.occurred_at) if told.event.occurred_at is not None else 0
+            self._keep(told, Transport.REPLAY, max(hole.stop, occurred_us))
+
+    # What is told
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something of it is not in the log yet, and may be without more being heard."""
+        return self._hole is not None or (self.timeline is not None and self.timeline.waiting > 0)
+
+    @property
+    def settled_us(self) -> int | None:
+        """Everything before this is in what was handed out by ``chapter``."""
+        return None if self.timeline is None else self.timeline.frontier_us
+
+    def chapter(self, limit: int) -> Chapter | None:
+        """What may be written now, and is to be written before the next; None where there is nothing."""
+        if self.timeline is None:
+            return None
+        steps = self.timeline.settle(limit)
+        sayings = [saying for step in steps for saying in self._sayings(step)]
+        gaps = self._turns()
+        if not sayings and not gaps and not self._dropped and self._began_us is None:
+            return None
+        chapter = Chapter(
+            position=self.position,
+            sayings=sayings,
+            began_at=None if self._began_us is None else moment(self._began_us),
+            settled_until=moment(self.timeline.frontier_us),
+            heard=self._heard,
+            dropped=self._dropped,
+            gaps=gaps,
+        )
+        self._heard, self._dropped, self._began_us = Counter(), 0, None
+        return chapter
+
+    def written(self, position: int, gap_id: int | None) -> None:
+        """The chapter is in the log, which ends at ``position``; ``gap_id`` is the gap that is open on record."""
+        self.position = position
+        self.gap_id = gap_id
+        if self._hole is not None:
+            self._hole.gap_id = gap_id
+
+    def _turns(self) -> list[GapTurn]:
+        assert self.timeline is not None
+        hole = self._hole
+        if hole is None:
+            return []
+        if self.timeline.frontier_us >= hole.last_us:
+            self._hole = None
+            return [hole.end()]
+        return [hole.turn()] if hole.unsaid else []
+
+    def _sayings(self, step: Step) -> list[Saying]:
+        if not isinstance(step, Heard):
+            self._values.forget()
+            if self._hole is not None:
+                self._hole.lose(len(step.span), step.reason)
+            return [words.of_missing(step)]
+        event = step.told.event
+        saying = Saying(step.kind, event, step.transport)
+        if step.kind is Kind.EVENT and step.transport is Transport.REPLAY and self._hole is not None:
+            self._hole.found[step.transport.value] += 1
+        if step.told.step is None or step.kind is not Kind.EVENT or event.occurred_at is None:
+            return [saying]
+        at_us = micros(event.occurred_at)
+        known = self._values.follow(step.told.step, at_us)
+        if known is None:
+            return [saying]
+        expected, since_us = known
+        return [words.of_broken_value(step.told.step.key, expected, step.told.step.before, since_us, at_us), saying]
