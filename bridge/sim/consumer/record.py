@@ -29,7 +29,10 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """One entry as it is kept. ``at`` is when it came, Unix seconds; ``data`` only of what the bridge itself told."""
+    """One entry as it is kept. ``at`` is when it came, Unix seconds; ``data`` only of what the bridge itself told.
+
+    ``timestamp`` is the entry's own, as text: the venue's time of an event where it tells one.
+    """
 
     stream: str
     position: int
@@ -42,6 +45,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     chain: str
     at: float
     data: msgspec.Raw | None = None
+    timestamp: str = ""
 
 
 class Record:
@@ -81,7 +85,7 @@ class Record:
         own = None if delivery.sequence is not None else msgspec.Raw(data)
         held = Held(
             delivery.stream, delivery.position, delivery.kind, delivery.epoch, delivery.sequence, delivery.id,
-            delivery.type, delivery.digest, delivery.chain, at, own,
+            delivery.type, delivery.digest, delivery.chain, at, own, delivery.timestamp,
         )  # fmt: skip
         self.hold(held)
         return held

@@ -1,5 +1,7 @@
 """The control plane under ``/_sim/``: ask a market's venue for the truth and break it on purpose. Loopback only."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
@@ -16,6 +18,8 @@ from bridge.sim.near import count_of, near, rate_of, seconds_of
 TRUTH_PAGE_MAX = 10_000
 DRAIN_S = 60.0
 DRAIN_LOOK_S = 0.01
+_ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -140,7 +144,7 @@ class Control:
 def shown(row: Row) -> dict[str, object]:
     """A row of the truth as JSON: ``at_ms`` may have decimals."""
     item = row.assigned
-    told: dict[str, object] = {"id": item.event_id, "at_ms": item.at.timestamp() * 1000}
+    told: dict[str, object] = {"id": item.event_id, "at_ms": (item.at - _ORIGIN) // _MICROSECOND / 1000}
     if item.number is not None:
         told |= {"previous": item.previous, "number": item.number, "parts": item.parts}
     return {**told, "optional": item.optional, "swallowed": row.swallowed}
