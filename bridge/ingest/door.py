@@ -17,7 +17,7 @@ from bridge.clock import Clock
 from bridge.core.errors import Overloaded, StoreRefused, StoreUnavailable
 from bridge.core.event import Event, Transport
 from bridge.ingest.submission import Answer, Finding, NewEpoch, Receipt, StreamSpec, Submission
-from bridge.ingest.transaction import Committed, commit
+from bridge.ingest.transaction import Committed, commit, commit_plain
 from bridge.store import streams, sweeps
 from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
@@ -37,6 +37,7 @@ class _Lane:
     events_waiting: int = 0
     busy: bool = False
     unsettled: bool = True  # a predecessor may have been killed in the middle of a long stretch
+    last: Committed | None = None  # since then nothing has failed; another process may have committed
 
     def take(self, events_max: int) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -214,10 +215,14 @@ class Door:
         return committed
 
     async def _commit(self, connection: Direct, lane: _Lane, batch: list[Submission]) -> Committed:
-        async with connection.transaction():
-            committed = await commit(
-                connection, lane.spec, lane.stream_id, batch, now=self._clock.now(), walk=lane.unsettled
-            )
+        now, last = self._clock.now(), lane.last
+        lane.last, committed = None, None
+        if last is not None and not lane.unsettled:
+            committed = await commit_plain(connection, lane.spec, last, batch, now=now)
+        if committed is None:
+            async with connection.transaction():
+                committed = await commit(connection, lane.spec, lane.stream_id, batch, now=now, walk=lane.unsettled)
+        lane.last = committed
         lane.unsettled = committed.unsettled
         self._on_commit(committed)
         return committed

@@ -16,7 +16,8 @@ from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
 from bridge.store import events, evidence, sightings, streams, sweeps, variants
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
-from bridge.store.finish import finish
+from bridge.store.finish import finished
+from bridge.store.plain import Foreseen, Unforeseen
 from bridge.store.sightings import Match
 from bridge.store.streams import Stream
 
@@ -26,10 +27,11 @@ class Committed:
     """What a transaction did.
 
     ``told`` counts events by transport, ``remarks`` the entries that are no plain events, by kind.
-    ``unsettled`` says that more is complete than one transaction may settle.
+    ``unsettled`` says that more is complete than one transaction may settle. ``version`` is that of the stream's row.
     """
 
     stream: Stream
+    version: int
     appended: int
     told: dict[str, int]
     remarks: dict[str, int]
@@ -80,7 +82,7 @@ async def commit(
         now=now,
     )
     told = [*work.entries, *work.outcome.entries, *settled.entries]
-    after = await finish(
+    after, version = await finished(
         connection,
         settled.stream,
         entries=told,
@@ -90,6 +92,7 @@ async def commit(
     )
     return Committed(
         stream=after,
+        version=version,
         appended=after.position - before.position,
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
@@ -102,6 +105,27 @@ async def commit(
             held=work.outcome.held,
         ),
     )
+
+
+async def commit_plain(
+    connection: Executes, spec: StreamSpec, last: Committed, submissions: Sequence[Submission], *, now: datetime
+) -> Committed | None:
+    """``commit`` and its transaction in one statement, where all it needs is known since ``last``.
+
+    The same thought is thought, over what is remembered. None: it asked for more, or somebody else has been at the
+    stream since; nothing was done.
+    """
+    head = last.stream.head
+    for submission in submissions:
+        if submission.transport is None or any((event.sequence or head + 1) <= head for event in submission.events):
+            return None
+    foreseen = Foreseen(last.stream, last.version)
+    try:
+        committed = await commit(foreseen, spec, last.stream.id, submissions, now=now, walk=False)
+    except Unforeseen:
+        return None
+    version = await foreseen.carry_out(connection)
+    return None if version is None else replace(committed, version=version)
 
 
 async def _learn(work: _Transaction, submissions: Sequence[Submission]) -> list[Finding]:

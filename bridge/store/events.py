@@ -28,7 +28,7 @@ class Pending(NamedTuple):
     received_at: datetime
 
 
-_INSERT = text("""
+INSERT = text("""
 INSERT INTO events (stream_id, epoch, sequence, event_id, type, key, transport, occurred_at, received_at,
                     digest, payload)
 SELECT :stream_id, :epoch, sequence, event_id, type, key, transport, occurred_at, :received_at, digest, payload
@@ -101,7 +101,7 @@ async def insert(
         "digests": [event.digest for event in rows],
         "payloads": [event.payload for event in rows],
     }
-    return set((await conn.execute(_INSERT, values)).scalars())
+    return set((await conn.execute(INSERT, values)).scalars())
 
 
 async def stored(conn: Executes, *, stream_id: int, epoch: int, sequences: Sequence[int]) -> dict[int, Stored]:

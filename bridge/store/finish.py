@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -15,7 +16,7 @@ from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.streams import ASSIGNMENTS, Stream, values_of
 
-_FINISH = text(f"""
+FINISH = text(f"""
 WITH appended AS (
     INSERT INTO log (stream_id, position, kind, epoch, sequence, appended_at, chain, data)
     SELECT :id, position, kind, epoch, sequence, :now, chain, data
@@ -30,7 +31,15 @@ counted AS (
     ON CONFLICT (stream_id, transport) DO UPDATE
     SET events = heard.events + excluded.events, first = heard.first + excluded.first, last_at = excluded.last_at)
 UPDATE streams SET {ASSIGNMENTS} WHERE id = :id
+RETURNING xmin
 """)
+
+
+class Finished(NamedTuple):
+    """The stream as saved, and the version of its row: every later change of the row has another."""
+
+    stream: Stream
+    version: int
 
 
 async def finish(
@@ -42,6 +51,19 @@ async def finish(
     first: Counter[str],
     now: datetime,
 ) -> Stream:
+    """``finished``, for who does not go on from there."""
+    return (await finished(conn, stream, entries=entries, told=told, first=first, now=now)).stream
+
+
+async def finished(
+    conn: Executes,
+    stream: Stream,
+    *,
+    entries: Sequence[Entry],
+    told: Counter[str],
+    first: Counter[str],
+    now: datetime,
+) -> Finished:
     """Append ``entries`` after the stream's position, each chained to the one before; the stream as saved."""
     epochs = [entry.epoch or stream.epoch for entry in entries]
     chain, chains = stream.chain, []
@@ -62,5 +84,4 @@ async def finish(
         "told": [told[transport] for transport in transports],
         "first": [first[transport] for transport in transports],
     }
-    await conn.execute(_FINISH, values)
-    return saved
+    return Finished(saved, (await conn.execute(FINISH, values)).scalar_one())

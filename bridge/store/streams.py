@@ -51,7 +51,7 @@ VALUES (:name, :source, :numbering, :base, :base, :settle_s)
 ON CONFLICT (name) DO NOTHING
 """)
 
-_LOCK = text(f"SELECT {_COLUMNS} FROM streams WHERE id = :id FOR NO KEY UPDATE")
+LOCK = text(f"SELECT {_COLUMNS} FROM streams WHERE id = :id FOR NO KEY UPDATE")
 
 _READ = text(f"SELECT {_COLUMNS} FROM streams WHERE name = :name")
 
@@ -81,7 +81,7 @@ async def ensure(conn: Executes, *, name: str, source: str, numbering: str, sett
 
 async def lock(conn: Executes, stream_id: int) -> Stream:
     """The stream, locked until the transaction ends: who holds it may append to its log."""
-    return _stream((await conn.execute(_LOCK, {"id": stream_id})).mappings().one())
+    return _stream((await conn.execute(LOCK, {"id": stream_id})).mappings().one())
 
 
 async def read(conn: Executes, name: str) -> Stream | None:

@@ -88,7 +88,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         sightings._MATCH,
         {"stream_id": 1, "event_ids": ["id-1"], "epochs": [1], "sequences": [1]},
     ),
-    "streams.lock": (streams._LOCK, {"id": 1}),
+    "streams.lock": (streams.LOCK, {"id": 1}),
     "sweeps.due": (sweeps._DUE, {"now": NOW, "sources": ["pb"]}),
     "cursors.claim": (
         cursors._CLAIM,
