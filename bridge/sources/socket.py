@@ -134,7 +134,10 @@ class _Session:
 
 
 class LiveSocket:
-    """Dials, talks and dials again. ``jitter`` gives numbers in [0, 1)."""
+    """Dials, talks and dials again. ``jitter`` gives numbers in [0, 1).
+
+    ``pace`` is asked after each dial, for a venue that says with each connection how it wants to be pinged.
+    """
 
     def __init__(
         self,
@@ -145,6 +148,7 @@ class LiveSocket:
         jitter: Callable[[], float],
         loud: Loud,
         limits: SocketLimits | None = None,
+        pace: Callable[[SocketLimits], SocketLimits] | None = None,
         name: str = "socket",
         channels: tuple[Channel, ...] = (),
     ) -> None:
@@ -156,6 +160,7 @@ class LiveSocket:
         self._jitter = jitter
         self._loud = loud
         self._limits = limits or SocketLimits()
+        self._pace = pace
         self._steady = False
         self._open: _Session | None = None
 
@@ -205,7 +210,8 @@ class LiveSocket:
         wire = await self._dial()
         try:
             opened_at = self._clock.monotonic()
-            session = _Session(wire, self._begin(), Timers.start(self._limits, opened_at))
+            limits = self._pace(self._limits) if self._pace is not None else self._limits
+            session = _Session(wire, self._begin(), Timers.start(limits, opened_at))
             self._open = session
             for update in await self._follow(session, session.conversation.open(), opened_at):
                 yield update

@@ -1,0 +1,1 @@
+"""Poloniex Futures v1/v2, and whoever else speaks the dialect of KuCoin Futures."""
