@@ -1,6 +1,9 @@
 """The server's connections, opened up so that the venue can break them: applications see their transport."""
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -8,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 _TRANSPORT = "bridge.sim.transport"
+T = TypeVar("T")
 
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:
@@ -24,6 +28,35 @@ async def abort(scope: Scope, receive: Receive) -> None:
     transport.abort()
     while not (await receive())["type"].endswith(".disconnect"):
         pass
+
+
+@dataclass(eq=False, slots=True)
+class Outlet(Generic[T]):
+    """What one socket's client is still to be told, and the connection below it."""
+
+    transport: asyncio.Transport | None
+    outbound: asyncio.Queue[T]
+
+    def tell(self, said: Iterable[T]) -> None:
+        """Queue what is to be said; a client that does not read loses its connection."""
+        try:
+            for one in said:
+                self.outbound.put_nowait(one)
+        except asyncio.QueueFull:
+            self.cut()
+
+    def cut(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def read(self, wanted: bool) -> None:
+        """Start or stop reading from the line; a line that nobody reads is half open."""
+        if self.transport is None or self.transport.is_closing() or self.transport.is_reading() == wanted:
+            return
+        if wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
 
 
 def _lending(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:

@@ -1,7 +1,5 @@
 """The control plane under ``/_sim/``: ask a market's venue for the truth and break it on purpose. Loopback only."""
 
-from datetime import UTC, datetime, timedelta
-
 import msgspec
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
@@ -9,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 from bridge.clock import Clock
 from bridge.sim.market.engine import Engine
 from bridge.sim.market.front import SPARED, Front
+from bridge.sim.market.ids import us_of
 from bridge.sim.market.sockets import Sockets
 from bridge.sim.market.truth import Row, Truth
 from bridge.sim.market.weather import Weather
@@ -18,8 +17,6 @@ from bridge.sim.near import count_of, near, rate_of, seconds_of
 TRUTH_PAGE_MAX = 10_000
 DRAIN_S = 60.0
 DRAIN_LOOK_S = 0.01
-_ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -85,7 +82,10 @@ class Control:
         }
 
     async def _told(self, request: Request) -> dict[str, object]:
-        """Rows of ``series`` after the first ``after``, at most ``limit``; without a series, the counts of all."""
+        """Rows of ``series`` after the first ``after``, at most ``limit``; without a series, the counts of all.
+
+        What is told beside what happened comes last: page through it once nothing happens any more.
+        """
         series = request.query_params.get("series")
         if series is None:
             return {"series": self._truth.counts(), "forgotten": self._truth.forgotten}
@@ -144,7 +144,7 @@ class Control:
 def shown(row: Row) -> dict[str, object]:
     """A row of the truth as JSON: ``at_ms`` may have decimals."""
     item = row.assigned
-    told: dict[str, object] = {"id": item.event_id, "at_ms": (item.at - _ORIGIN) // _MICROSECOND / 1000}
+    told: dict[str, object] = {"id": item.event_id, "at_ms": us_of(item.at) / 1000}
     if item.number is not None:
         told |= {"previous": item.previous, "number": item.number, "parts": item.parts}
     return {**told, "optional": item.optional, "swallowed": row.swallowed}

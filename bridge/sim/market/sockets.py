@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -12,42 +12,18 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge.clock import Clock
-from bridge.sim.connection import transport_of
+from bridge.sim.connection import Outlet, transport_of
 from bridge.sim.market.dialect import Close, Cut, Dialect, Handshake, Push, Refuse, Said, Say, Session
 from bridge.sim.market.truth import Truth
 from bridge.sim.market.weather import Weather
 
 OUTBOUND_MAX = 10_000
-CLOSE_S = 1.0
 
 
 @dataclass(eq=False, slots=True)
-class _Client:
+class _Client(Outlet[bytes | Close]):
     session: Session
-    transport: asyncio.Transport | None
-    outbound: asyncio.Queue[bytes | Close]
     sending: bool = False
-
-    def tell(self, said: Iterable[bytes | Close]) -> None:
-        """Queue what is to be said; a client that does not read loses its connection."""
-        try:
-            for one in said:
-                self.outbound.put_nowait(one)
-        except asyncio.QueueFull:
-            self.cut()
-
-    def cut(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-
-    def read(self, wanted: bool) -> None:
-        """Start or stop reading from the line; a line that nobody reads is half open."""
-        if self.transport is None or self.transport.is_closing() or self.transport.is_reading() == wanted:
-            return
-        if wanted:
-            self.transport.resume_reading()
-        else:
-            self.transport.pause_reading()
 
 
 class Sockets:
@@ -125,7 +101,7 @@ class Sockets:
             return
         await websocket.accept()
         self.counts["accepted"] += 1
-        client = _Client(session, transport_of(websocket.scope), asyncio.Queue(OUTBOUND_MAX))
+        client = _Client(transport_of(websocket.scope), asyncio.Queue(OUTBOUND_MAX), session)
         self._clients.add(client)
         self._say(client, session.opened(self._weather.venue_time(self._clock.now())))
         try:

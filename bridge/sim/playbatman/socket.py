@@ -8,7 +8,7 @@ from datetime import datetime
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bridge.clock import Clock
-from bridge.sim.connection import transport_of
+from bridge.sim.connection import Outlet, transport_of
 from bridge.sim.playbatman.frames import Frame, frame_of
 from bridge.sim.playbatman.session import UNAUTHORIZED, Session, SocketLimits
 from bridge.sim.playbatman.venue import Venue
@@ -19,31 +19,8 @@ _POLICY = 1008
 
 
 @dataclass(eq=False, slots=True)
-class _Client:
+class _Client(Outlet[bytes]):
     session: Session
-    transport: asyncio.Transport | None
-    outbound: asyncio.Queue[bytes]
-
-    def tell(self, frames: Sequence[bytes]) -> None:
-        """Queue ``frames``; a client that does not read loses its connection."""
-        try:
-            for frame in frames:
-                self.outbound.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.cut()
-
-    def cut(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-
-    def read(self, wanted: bool) -> None:
-        """Start or stop reading from the line; a line that nobody reads is half open."""
-        if self.transport is None or self.transport.is_closing() or self.transport.is_reading() == wanted:
-            return
-        if wanted:
-            self.transport.resume_reading()
-        else:
-            self.transport.pause_reading()
 
 
 class Sockets:
@@ -92,7 +69,7 @@ class Sockets:
         if 0 < self._limits.connections_max <= len(self._clients):
             await websocket.close(_TRY_AGAIN_LATER, "Too many connections")
             return
-        client = _Client(self._session(), transport_of(websocket.scope), asyncio.Queue(OUTBOUND_MAX))
+        client = _Client(transport_of(websocket.scope), asyncio.Queue(OUTBOUND_MAX), self._session())
         self.accepted += 1
         self._clients.add(client)
         ours = {"clientId": f"ws-client-{self.accepted}", "operatorId": self._venue.operator_id}
