@@ -1,0 +1,1 @@
+"""Cryptomus: an exchange with one-time tokens and second stamps, and the payment webhooks of its merchants."""
