@@ -22,9 +22,9 @@ class Listing:
     venue_now: datetime | None
 
 
-class _Result(msgspec.Struct):
-    list: list[msgspec.Raw] = []
-    nextPageCursor: str = ""  # noqa: N815 (the venue's name)
+class _Result(msgspec.Struct, rename={"rows": "list", "cursor": "nextPageCursor"}):
+    rows: list[msgspec.Raw] = []
+    cursor: str = ""
 
 
 class _Listed(msgspec.Struct):
@@ -53,9 +53,9 @@ class Lists:
             result = _decode_list(answer.body).result
         except UNREADABLE:
             raise VenueError("a list of the venue's cannot be read") from None
-        if len(result.nextPageCursor) > CURSOR_CHARS_MAX:
+        if len(result.cursor) > CURSOR_CHARS_MAX:
             raise VenueError("a cursor of the venue's is too long")
-        return Listing(tuple(bytes(row) for row in result.list), result.nextPageCursor, answer.venue_now)
+        return Listing(tuple(bytes(row) for row in result.rows), result.cursor, answer.venue_now)
 
     async def pages(self, path: str, params: Mapping[str, str | int]) -> AsyncGenerator[Listing, None]:
         """All pages: up to the one without a cursor, or an empty one, which is what some lists end with.
