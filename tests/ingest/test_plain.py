@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
 from bridge.core.chain import ORIGIN, link
-from bridge.core.errors import StoreRefused, StoreUnavailable
+from bridge.core.errors import StoreRefused
 from bridge.core.event import LogEntry, Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, StreamSpec
@@ -164,14 +164,10 @@ async def test_a_number_that_is_refused_by_its_key_takes_the_whole_statement_wit
     assert [entry.sequence for entry in (await written(engine))[1]] == [1, 2]
 
 
-async def test_after_a_commit_of_unknown_fate_nothing_is_taken_for_granted(door: Door, engine: AsyncEngine) -> None:
+async def test_after_a_statement_that_failed_nothing_is_taken_for_granted(door: Door, engine: AsyncEngine) -> None:
     await hear(door, 1)
-    ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                 " AND pid <> pg_backend_pid()")  # fmt: skip
-    async with engine.connect() as connection:
-        await connection.execute(ended)
-    with pytest.raises(StoreUnavailable):
-        await hear(door, 2)
+    with pytest.raises(StoreRefused):
+        await door.accept(NAME, [event(2)._replace(type="no\0text")], transport=Transport.WEBHOOK)
     with statements(engine) as asked:
         await hear(door, 2)
     assert "SELECT" in asked
