@@ -79,7 +79,8 @@ def test_the_venues_wishes_for_pings_hold_within_reason(
 
 def test_a_quota_holds_in_every_window() -> None:
     quota = Quota(3, 10.0)
-    now, taken = 0.0, []
+    now = 0.0
+    taken: list[float] = []
     while len(taken) < 10:
         wait_s = quota.take(now)
         if wait_s == 0:
