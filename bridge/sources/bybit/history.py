@@ -8,7 +8,7 @@ from bridge.sources.bybit import items
 from bridge.sources.bybit.channels import Topic
 from bridge.sources.bybit.lists import Lists
 from bridge.sources.bybit.reach import KEPT, UNFILLED_KEPT, Reach, windows
-from bridge.sources.bybit.rows import Rows
+from bridge.sources.bybit.rows import MILLISECOND, Rows
 from bridge.sources.bybit.values import millis, moment
 from bridge.sources.market import Recalled
 
@@ -63,7 +63,10 @@ class History:
         return rows.recalled(proven)
 
     async def orders(self, topic: Topic, since: datetime, until: datetime) -> Recalled:
-        """The last state of every order that changed: open, ended lately, or longer ago."""
+        """The last state of every order that changed: open, ended lately, or longer ago.
+
+        The states before that one are nowhere listed, so nothing is proven up to an order's last change.
+        """
         since = max(self._reach.earlier(since), until - KEPT)
         rows = Rows(self._reach.rows_max)
         whole = True
@@ -73,7 +76,12 @@ class History:
         rows.keep(lambda at: at >= since)
         if not whole:
             return rows.recalled(None)
-        return rows.recalled(max(since, (rows.venue_now or until) - UNFILLED_KEPT))
+        proven = max(since, (rows.venue_now or until) - UNFILLED_KEPT)
+        for told in rows.told.values():
+            changed_at = told.event.occurred_at
+            if changed_at is not None and items.changed_before(told.event.payload, until):
+                proven = max(proven, changed_at + MILLISECOND)  # another state may share its last millisecond
+        return rows.recalled(proven)
 
     def _order_lists(self, topic: Topic, since: datetime, until: datetime) -> Iterator[Asked]:
         born = since - timedelta(seconds=self._reach.order_lookback_s)

@@ -13,7 +13,17 @@ from bridge.core.channel import Link, Model, Told
 from bridge.core.event import SEQUENCE_MAX, Event, digest_of
 from bridge.sources.base import Malformed
 from bridge.sources.bybit.channels import Topic
-from bridge.sources.bybit.values import UNREADABLE, amount_of, millis, moment, ms_of, payload_of, text_of, time_of
+from bridge.sources.bybit.values import (
+    UNREADABLE,
+    amount_of,
+    maybe_time,
+    millis,
+    moment,
+    ms_of,
+    payload_of,
+    text_of,
+    time_of,
+)
 
 T = TypeVar("T")
 _NO_CANCEL = frozenset({"", "UNKNOWN"})
@@ -47,6 +57,7 @@ class _Order(msgspec.Struct, rename="camel"):
     order_status: Any
     symbol: Any
     cum_exec_qty: Any = None
+    created_time: Any = None
     cancel_type: str = ""
     reject_reason: str = ""
 
@@ -141,6 +152,13 @@ def order(topic: Topic, payload: bytes) -> Told:
         "" if said.reject_reason in _NO_REASON else text_of(said.reject_reason, "the reason"),
     ]
     return told(topic, ":".join(parts), text_of(said.symbol, "the symbol"), payload, moment(at))
+
+
+def changed_before(payload: bytes, until: datetime) -> bool:
+    """Whether the order may have been in other states before ``until`` than the one it is in here."""
+    said = _order(payload)
+    born = maybe_time(said.created_time)
+    return born is None or (born < until and said.created_time != said.updated_time)
 
 
 def position(topic: Topic, payload: bytes, category: str = "", *, otherwise: datetime | None = None) -> Told:

@@ -1,6 +1,6 @@
 """The present state of what is a state: it stands for every state that was missed before it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,11 @@ from bridge.sources.bybit import items
 from bridge.sources.bybit.channels import Topic
 from bridge.sources.bybit.lists import Lists
 from bridge.sources.bybit.reach import Reach
-from bridge.sources.bybit.rows import Rows
+from bridge.sources.bybit.rows import MILLISECOND, Rows
 from bridge.sources.bybit.values import UNREADABLE, maybe_time, millis
 from bridge.sources.market import Recalled
 
 POSITIONS_PAGE = 200
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class _Book(msgspec.Struct):
@@ -42,7 +41,7 @@ class Present:
         rows = Rows(self._reach.rows_max)
         whole = True
         for category in self._reach.of(topic):
-            read = partial(items.position, topic, category=category, otherwise=since - _MILLISECOND)
+            read = partial(items.position, topic, category=category, otherwise=since - MILLISECOND)
             for coin in () if category == "spot" else self._reach.coins(category):
                 asked: dict[str, str | int] = {"category": category, "limit": POSITIONS_PAGE, **coin}
                 whole &= await rows.fill(self._lists.pages("/v5/position/list", asked), read)

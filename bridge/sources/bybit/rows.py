@@ -10,7 +10,7 @@ from bridge.sources.base import Malformed
 from bridge.sources.bybit.lists import Listing
 from bridge.sources.market import Recalled
 
-_MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 Read = Callable[[bytes], Told]
 
@@ -64,7 +64,7 @@ class Rows:
     @property
     def after_oldest(self) -> datetime | None:
         """From here on nothing is missing of a list that goes back in time and was cut somewhere in a millisecond."""
-        return None if self.oldest is None else self.oldest + _MILLISECOND
+        return None if self.oldest is None else self.oldest + MILLISECOND
 
     def keep(self, wanted: Callable[[datetime], bool]) -> None:
         """Leave out the events whose time is not ``wanted``."""

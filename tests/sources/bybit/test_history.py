@@ -235,11 +235,19 @@ async def test_orders_are_asked_for_open_ended_lately_and_past() -> None:
         "o1:1760000000199:New:0::",
         "o2:1760000000199:Filled:4::",
     ]
-    assert recalled.complete_from == SINCE - timedelta(seconds=30)
+    assert recalled.complete_from == ms(1760000000200), "what they were before that is nowhere listed"
     assert [asked["openOnly"] for asked in net.asked("/v5/order/realtime")] == ["0", "1"]
     assert all(asked["settleCoin"] == "USDT" for asked in net.asked("/v5/order/realtime"))
     (history,) = net.asked("/v5/order/history")
     assert int(history["startTime"]) == millis(SINCE) - 30_000 - 3_600_000
+
+
+async def test_an_order_that_was_born_and_not_changed_hides_no_other_state() -> None:
+    born = order(orderStatus="New", orderId="o1", cumExecQty="0", createdTime="1760000000199")
+    later = order(orderId="o2", createdTime=str(millis(NOW)), updatedTime=str(millis(NOW) + 5))
+    recalled = await recall(Net({"/v5/order/realtime": listed(born, later)}), "order")
+    assert len(recalled.told) == 2
+    assert recalled.complete_from == SINCE - timedelta(seconds=30)
 
 
 async def test_orders_are_proven_for_a_day_only_as_cancelled_ones_vanish() -> None:
