@@ -39,7 +39,7 @@ class Mender:
         hears = stream.hears_from_us is not None
         if stream.channel.repair is Repair.HISTORY:
             return now_us >= hole.stop + stream.lag_us
-        return hears and now_us >= hole.stop
+        return hears and now_us >= hole.stop + stream.settle_us
 
     async def mend(self, stream: TimedStream | ChainedStream, line: Line, now_us: int) -> None:
         """Do what can be done for the stream just now; a venue that does not answer is asked again later."""

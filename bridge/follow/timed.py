@@ -48,7 +48,7 @@ class TimedStream:
     _heard: Counter[str] = field(default_factory=Counter)
     _dropped: int = 0
     _began_us: int | None = None
-    _agrees: bool = False
+    _asked: Span | None = None
 
     def __post_init__(self) -> None:
         self._values = Values(self.limits.values_max)
@@ -74,7 +74,6 @@ class TimedStream:
     def unheard(self) -> None:
         """No connection hears the channel any more."""
         self.hears_from_us = None
-        self._agrees = False
 
     def live(self, told: Told) -> None:
         """Take in what a connection says."""
@@ -166,15 +165,15 @@ class TimedStream:
             self._supersede(hole, recalled.told)
             return True
         brought_nothing = self.recalled(recalled.told, before_us=hole.stop) == 0
-        # The first answer proves nothing by itself: lists lag, and pages come short. A second one has to agree.
-        agree, self._agrees = self._agrees and brought_nothing, True
+        agree = confirmed(asked_before=self._asked == hole, brought_nothing=brought_nothing)
+        self._asked = hole
         if asked_us < hole.stop + self.lag_us:
             self._hole.withheld = "settled"
             return False
         if not agree:
             self._hole.withheld = "stable"
             return False
-        self._agrees = False
+        self._asked = None
         self._hole.withheld = None
         proven_us = hole.stop if recalled.complete_from is None else max(hole.start, micros(recalled.complete_from))
         proven_us = min(proven_us, hole.stop)
@@ -271,3 +270,8 @@ class TimedStream:
             return [saying]
         expected, since_us = known
         return [words.of_broken_value(step.told.step.key, expected, step.told.step.before, since_us, at_us), saying]
+
+
+def confirmed(*, asked_before: bool, brought_nothing: bool) -> bool:
+    """Whether an answer proves: lists lag, and pages come short, so a second one has to agree with the first."""
+    return asked_before and brought_nothing

@@ -1,0 +1,121 @@
+"""The promises for streams that the bridge numbers, held against a venue that lies with a seed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.core.channel import Channel
+from bridge.core.event import Kind
+from bridge.follow import timed
+from bridge.follow.limits import FollowLimits
+from bridge.follow.twins import Twins
+from tests.laws import market
+from tests.laws.market import KEYED, TWINS, UNLISTED, Lies, Market
+from tests.laws.test_promises import SEEDS
+
+pytestmark = pytest.mark.anyio
+
+SWITCH_SEEDS_MAX = 12
+
+
+async def live(world: Market) -> None:
+    """Two minutes of faults and kills, then calm; every promise is held on the way."""
+    await world.begin()
+    await world.run(5)
+    for _ in range(6):
+        await world.run(20)
+        await world.check()
+        if world.dice.random() < 0.3:
+            await world.begin()
+    await world.calm()
+    await world.check()
+    await world.check_whole()
+
+
+@pytest.mark.parametrize("channel", [KEYED, TWINS, UNLISTED], ids=["keyed", "twins", "unlisted"])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_what_happened_is_told_once_in_order_or_told_as_missing(
+    engine: AsyncEngine, seed: int, channel: Channel
+) -> None:
+    await live(Market(engine, seed=seed, lies=Lies.draw(Random(seed)), channel=channel))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_with_lists_that_reach_back_nothing_is_missing_and_the_faults_do_not_show(
+    engine: AsyncEngine, seed: int
+) -> None:
+    lies = replace(Lies.draw(Random(seed)), reach_s=10_000.0, cut_rate=0.05)
+    world = Market(engine, seed=seed, lies=lies, channel=KEYED)
+    await live(world)
+    entries = await world.entries()
+    assert {entry.kind for entry in entries} <= {Kind.EVENT}
+    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    told = [entry.event_id for entry in entries]
+    first = next(index for index, one in enumerate(world.assigned) if one.content == told[0])
+    expected = sorted(world.assigned[first:], key=lambda one: (one.at, one.content))
+    assert told == [one.content for one in expected][: len(told)]
+
+
+async def test_our_own_clock_changes_nothing(engine: AsyncEngine) -> None:
+    """The same venue, and a wall clock that is an hour off."""
+    world = Market(engine, seed=3, lies=Lies(cut_rate=0.03), channel=KEYED, shift_s=-3600)
+    await live(world)
+
+
+async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(engine: AsyncEngine) -> None:
+    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, swallow_rate=0.2), channel=KEYED)
+    await world.begin()
+    await world.run(60)
+    await world.calm()
+    assert world.stream is not None
+    assert await world.mender.audit(world.stream) > 0
+    await world.write()
+    entries = await world.entries()
+    assert Kind.LATE in {entry.kind for entry in entries}
+    await world.check()
+
+
+def identical_prints_are_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Twins, "tell_apart", lambda _self, told: told)
+
+
+def backfill_without_padding(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(market, "LIMITS", FollowLimits(pad_s=0.0, overlap_s=0.0, poll_every_s=2.0))
+
+
+def one_answer_is_proof(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(timed, "confirmed", lambda **_: True)
+
+
+@pytest.mark.parametrize(
+    "switch, channel",
+    [(identical_prints_are_one, TWINS), (backfill_without_padding, KEYED), (one_answer_is_proof, KEYED)],
+)
+async def test_a_known_bug_is_noticed(
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    switch: Callable[[pytest.MonkeyPatch], None],
+    channel: Channel,
+) -> None:
+    switch(monkeypatch)
+    noticed = 0
+    for seed in range(SWITCH_SEEDS_MAX):
+        named = replace(channel, series=f"trade{seed}")
+        lies = replace(Lies.draw(Random(seed)), twin_rate=0.3, cut_rate=0.05, reach_s=10_000.0)
+        try:
+            await live(Market(engine, seed=seed, lies=lies, channel=named))
+        except AssertionError:
+            noticed += 1
+            break
+    assert noticed
+
+
+async def test_numbering_on_arrival_is_noticed(engine: AsyncEngine) -> None:
+    """Without a settling margin, what arrives in another order is told in another order: late entries show it."""
+    hasty = replace(KEYED, settle_s=0.0)
+    world = Market(engine, seed=1, lies=Lies(cut_rate=0.0), channel=hasty)
+    await live(world)
+    assert Kind.LATE in {entry.kind for entry in await world.entries()}
