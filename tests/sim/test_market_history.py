@@ -107,7 +107,7 @@ def test_replaying_the_steps_of_a_book_gives_its_snapshot(jump_max: int) -> None
     assert (after.number, after.index) == (number, index)
     assert dict(after.bids) == {price: quantity for price, quantity in sides[Side.BUY].items() if quantity}
     assert dict(after.asks) == {price: quantity for price, quantity in sides[Side.SELL].items() if quantity}
-    assert after.bids[0][0] < after.asks[0][0]
+    assert before.bids[0][0] != after.bids[0][0] < after.asks[0][0]
     assert market.book("SOL_USDT", depth=3).asks == after.asks[:3]
 
 
@@ -119,6 +119,8 @@ def test_history_is_asked_by_time_by_symbol_and_from_either_end() -> None:
     assert market.history.between(Trade, since, until) == within
     assert market.history.between(Trade, since, until, newest_first=True) == within[::-1]
     assert market.history.between(Trade, None, None, newest_first=True, limit=9) == trades[:-10:-1]
+    exact = trades[40].at
+    assert market.history.between(Trade, exact, exact) == [trade for trade in trades if trade.at == exact]
     only = [trade for trade in trades if trade.symbol == "ETH_USDT"]
     assert market.history.between(Trade, None, None, symbol="ETH_USDT", limit=5) == only[:5]
     assert market.history.between(Trade, None, None, symbol="NO_SUCH") == []
@@ -131,6 +133,7 @@ def test_the_steps_of_a_book_are_asked_by_number() -> None:
     assert market.history.numbered("SOL_USDT", first, last) == steps[10:21]
     assert market.history.numbered("SOL_USDT", steps[10].previous + 1, steps[10].number) == steps[10:11]
     assert market.history.numbered("SOL_USDT", steps[-1].number + 1, steps[-1].number + 9) == []
+    assert market.history.numbered("SOL_USDT", 1, steps[0].previous) == []
     assert market.history.numbered("NO_SUCH", 1, 2) == []
 
 
@@ -147,14 +150,15 @@ def test_the_state_of_orders_is_known_as_of_any_time() -> None:
 
 
 def test_what_is_old_is_forgotten_and_states_that_still_stand_are_not() -> None:
-    market, facts = market_with(retention_s=5, kept_max=300)
+    market, facts = market_with(retention_s=5, kept_max=4)
     kept = market.history.between(Trade, None, None, symbol="SOL_USDT")
-    assert len(kept) <= 300
+    assert 0 < len(kept) <= 4
     assert kept == [f for f in facts if isinstance(f, Trade) and f.symbol == "SOL_USDT"][-len(kept) :]
     wallets = {fact.wallet_id: fact for fact in facts if isinstance(fact, BalanceChange)}
     assert {one.wallet_id: one for one in market.history.latest(BalanceChange, market.now)} == wallets
     orders = {fact.order_id: fact for fact in facts if isinstance(fact, OrderChange)}
     standing = {key for key, order in orders.items() if not order.status.final}
+    assert len(standing) > 2 * 4
     assert standing <= {one.order_id for one in market.history.latest(OrderChange, market.now)}
 
 

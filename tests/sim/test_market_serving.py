@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bridge.clock import SystemClock
 from bridge.sim.market import Faults
 from tests.sim.market_dialect import PATIENCE_S, running
 
@@ -125,8 +126,14 @@ async def test_a_dialect_closes_with_its_own_code() -> None:
 
 async def test_connections_are_cut_and_closed_by_the_clock() -> None:
     for faults, code in (Faults(cut_every_s=0.2), 1006), (Faults(close_every_s=0.2, close_code=4002), 4002):
-        async with running(faults=faults) as venue, venue.socket() as socket:
-            assert await end_of(socket) == code
+        lasted_s, clock = [], SystemClock()
+        async with running(faults=faults) as venue:
+            for _ in range(3):
+                async with venue.socket() as socket:
+                    began_s = clock.monotonic()
+                    assert await end_of(socket) == code
+                    lasted_s.append(clock.monotonic() - began_s)
+        assert max(lasted_s[1:]) > 0.1, "a connection is left in peace until its time comes"
 
 
 async def test_a_silent_venue_says_nothing_until_its_time_is_over() -> None:

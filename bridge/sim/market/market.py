@@ -176,7 +176,7 @@ class Market:
     def _order(self, instrument: Instrument) -> list[Fact]:
         roll = self._rng.random()
         open_orders = len(self._account.orders)
-        if open_orders < OPEN_ORDERS_MAX and (roll < 0.4 or not open_orders):
+        if open_orders < OPEN_ORDERS_MAX and (roll < 0.5 or not open_orders):
             order = self._account.place(instrument, self._last[instrument.symbol], self.now)
             return [self._changed(order, order.status)]
         order = self._account.pick()

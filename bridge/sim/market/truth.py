@@ -57,11 +57,13 @@ class Truth:
     def tell(self, series: str, item: Assigned) -> None:
         """This was told to somebody beside what happened: a consumer may hold it."""
         known = self._extra.setdefault(series, {})
+        if item.event_id in known:
+            return
         if self._count >= self._kept_max:
             self.forgotten += 1
-        elif item.event_id not in known:
-            self._count += 1
-            known[item.event_id] = item._replace(optional=True)
+            return
+        self._count += 1
+        known[item.event_id] = item._replace(optional=True)
 
     def swallow(self, items: Iterable[Assigned]) -> None:
         """The wire lost these, which are the very objects that were assigned."""
