@@ -15,17 +15,22 @@ class Jumps:
     def __init__(self, *, every_ms: int = SUSPECT_EVERY_MS) -> None:
         self._every_ms = every_ms
         self._suspected_ms: dict[str, int] = {}
+        self._owed: set[str] = set()
         self._sparse: set[str] = set()
 
     def suspicious(self, series: str, last: int, said: Iterable[int], sent_ms: int) -> bool:
         """Whether ``said``, heard behind ``last``, leaves something out that may have been swallowed.
 
-        Not more often than once in a while: one look at the list answers for all jumps before it.
+        Not more often than once in a while: one look at the list answers for all jumps before it, and a jump that
+        comes too soon after the last look is remembered until the next.
         """
-        if series in self._sparse or dense([last, *(number for number in said if number > last)]):
+        if series in self._sparse:
             return False
-        if sent_ms - self._suspected_ms.get(series, -self._every_ms) < self._every_ms:
+        if not dense([last, *(number for number in said if number > last)]):
+            self._owed.add(series)
+        if series not in self._owed or sent_ms - self._suspected_ms.get(series, -self._every_ms) < self._every_ms:
             return False
+        self._owed.discard(series)
         self._suspected_ms[series] = sent_ms
         return True
 

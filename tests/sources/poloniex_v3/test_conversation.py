@@ -202,7 +202,8 @@ def test_jumps_are_suspected_once_in_a_while_and_never_where_the_list_jumps_too(
     jumps = Jumps(every_ms=5_000)
     assert jumps.suspicious(TRADES, 5, [7], 1_000)
     assert not jumps.suspicious(TRADES, 7, [9], 5_999)
-    assert jumps.suspicious(TRADES, 9, [11], 6_000)
+    assert jumps.suspicious(TRADES, 9, [10], 6_000), "the jump that came too soon"
+    assert not jumps.suspicious(TRADES, 10, [11], 12_000)
     jumps.listed(TRADES, [3, 1, 2])
     assert jumps.suspicious(TRADES, 11, [13], 20_000)
     jumps.listed(TRADES, [13, 11, 9])
