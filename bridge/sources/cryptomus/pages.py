@@ -12,7 +12,7 @@ from bridge.core.errors import VenueError
 OVERLAP_ROWS = 5
 RESTARTS_MAX = 3
 BARREN_MAX = 2
-"""So many pages in a row may bring nothing new before the list counts as going in circles."""
+"""So many pages in a row may bring nothing new: after them the list has ended, or goes in circles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +67,23 @@ async def _walk(
 ) -> Walked[_Row]:
     rows: dict[str, _Row] = {}
     tail: set[str] = set()
-    offset = barren = 0
+    offset = reach = barren = 0
     while offset <= limits.offset_max:
         page = await ask(offset, limits.rows_max)
         if tail and not any(row.row_id in tail for row in page):
             raise _Moved
         fresh = [row for row in page if row.row_id not in rows]
         rows.update({row.row_id: row for row in fresh})
-        # A page may be short for no reason: only an empty one is the end.
+        # A page may be short for no reason: only an empty one is the end, or several that bring nothing new.
         if not page or enough(page):
             return Walked(tuple(rows.values()), whole=True)
         barren = 0 if fresh else barren + 1
         if barren > BARREN_MAX:
-            raise VenueError("the venue's list goes in circles")
+            if len(page) >= limits.rows_max:
+                raise VenueError("the venue's list goes in circles")
+            return Walked(tuple(rows.values()), whole=True)
+        reach = max(reach, offset + len(page))
         overlap = min(OVERLAP_ROWS, len(page) - 1) if fresh else 0
         tail = {row.row_id for row in page[len(page) - overlap :]}
-        offset += len(page) - overlap
+        offset = reach - overlap
     return Walked(tuple(rows.values()), whole=False)
