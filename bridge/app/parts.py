@@ -4,8 +4,9 @@ import random
 from collections.abc import Mapping
 
 from bridge.clock import Clock
+from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.config.playbatman import Replay
-from bridge.config.settings import Settings, Source
+from bridge.config.settings import Settings
 from bridge.config.shapes import Destination
 from bridge.core.destination import DestinationPolicy
 from bridge.core.signing import decode_secret
@@ -13,9 +14,11 @@ from bridge.deliver.limits import DeliveryLimits
 from bridge.ingest import StreamSpec
 from bridge.listen import ListenLimits
 from bridge.reconcile import ReplayLimits
+from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.source import PlayBatman
 from bridge.sources.registry import open_source
 from bridge.web.hooks import Receiver
+from bridge.wiring.markets import open_market
 from bridge.wiring.playbatman import options_of, receiver_of
 
 DICE = random.SystemRandom()
@@ -35,7 +38,7 @@ def socketed(source: str) -> str:
 def stream_specs(settings: Settings) -> dict[str, StreamSpec]:
     """Every stream that the configured sources give."""
     specs: dict[str, StreamSpec] = {}
-    for name, source in settings.sources.items():
+    for name, source in settings.numbered.items():
         replay = source.replay
         specs[numbered(name)] = StreamSpec(
             name=numbered(name),
@@ -55,17 +58,22 @@ def open_sources(settings: Settings, clock: Clock) -> dict[str, PlayBatman]:
     """The configured sources, each with its own REST client. Close them when done."""
     return {
         name: open_source(options_of(source), clock=clock, jitter=DICE.random)
-        for name, source in settings.sources.items()
+        for name, source in settings.numbered.items()
     }
+
+
+def open_markets(settings: Settings, clock: Clock) -> dict[str, MarketSource]:
+    """The configured sources whose events the bridge numbers. Close them when done. Raises ConfigError."""
+    return {name: open_market(source, clock=clock, jitter=DICE.random) for name, source in settings.followed.items()}
 
 
 def receivers(settings: Settings, sources: Mapping[str, PlayBatman]) -> dict[str, Receiver]:
     """The receivers of the sources that have a webhook."""
-    made = {name: receiver_of(source, sources[name]) for name, source in settings.sources.items()}
+    made = {name: receiver_of(source, sources[name]) for name, source in settings.numbered.items()}
     return {name: receiver for name, receiver in made.items() if receiver is not None}
 
 
-def replay_limits(source: Source) -> ReplayLimits:
+def replay_limits(source: NumberedSource) -> ReplayLimits:
     """What the reconciler may do at the source's venue."""
     replay: Replay = source.replay
     return ReplayLimits(
@@ -89,7 +97,7 @@ def replay_limits(source: Source) -> ReplayLimits:
     )
 
 
-def listen_limits(source: Source) -> ListenLimits:
+def listen_limits(source: NumberedSource) -> ListenLimits:
     return ListenLimits(events_waiting_max=source.ws.events_waiting_max)
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from enum import Flag, auto
 
@@ -12,14 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import worker
 from bridge.app import parts
+from bridge.app.following import following
 from bridge.clock import Clock
 from bridge.config.settings import Settings
+from bridge.core.event import Kind
 from bridge.deliver.deliverer import Deliverer
 from bridge.egress import HttpEgress
 from bridge.ingest import Committed, Door
+from bridge.ingest.followed import Appended, Chapter
 from bridge.listen import Connection, listen
 from bridge.metrics import Metrics
 from bridge.reconcile import Reconciler
+from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.source import PlayBatman
 from bridge.store import connections, cursors, leases
 from bridge.store.engine import make_engine, require_head, store_errors
@@ -27,6 +32,7 @@ from bridge.store.hints import Notifier, listen_for_hints
 from bridge.web.app import web_app
 from bridge.web.direct import Intake, connections_of
 from bridge.web.hooks import Hooks
+from bridge.wiring.markets import follow_limits
 
 log = structlog.get_logger()
 
@@ -96,6 +102,7 @@ class _Process:
         role: Role,
         clock: Clock,
         sources: dict[str, PlayBatman],
+        markets: dict[str, MarketSource],
         egress: HttpEgress,
     ) -> None:
         self._settings = settings
@@ -103,6 +110,7 @@ class _Process:
         self._role = role
         self._clock = clock
         self._sources = sources
+        self._markets = markets
         self.metrics = Metrics()
         self._delivered = asyncio.Event()
         self._notifier = None if role is Role.ALL else Notifier(engine, clock)
@@ -129,10 +137,11 @@ class _Process:
         cls, settings: Settings, engine: AsyncEngine, role: Role, clock: Clock, stack: AsyncExitStack
     ) -> "_Process":
         sources = parts.open_sources(settings, clock)
-        for source in sources.values():
-            stack.push_async_callback(source.close)
+        markets = parts.open_markets(settings, clock) if Role.WORKER in role else {}
+        for close in (*(source.close for source in sources.values()), *(market.close for market in markets.values())):
+            stack.push_async_callback(close)
         egress = await stack.enter_async_context(HttpEgress(clock))
-        process = cls(settings, engine, role, clock, sources, egress)
+        process = cls(settings, engine, role, clock, sources, markets, egress)
         await stack.enter_async_context(process.door)
         for name in parts.stream_specs(settings):
             await process.door.open(name)
@@ -150,7 +159,7 @@ class _Process:
                 ready(await server.bound(serving))
             else:
                 ready(0)
-            log.info("bridge.started", role=str(self._role.name).lower(), sources=list(self._sources))
+            log.info("bridge.started", role=str(self._role.name).lower(), sources=list(self._settings.sources))
             await until()
             await self._drain(server, serving)
             for task in working:
@@ -201,6 +210,7 @@ class _Process:
         if self._role is not Role.ALL:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
+        work += [self._follow_work(name, market) for name, market in self._markets.items()]
         await worker.work(self._engine, self._clock, work, loops)
 
     async def _deliver(self) -> None:
@@ -208,7 +218,7 @@ class _Process:
         self._delivered.set()
 
     def _source_work(self, name: str) -> worker.SourceWork:
-        configured, source = self._settings.sources[name], self._sources[name]
+        configured, source = self._settings.numbered[name], self._sources[name]
         limits = parts.replay_limits(configured)
         reconciler = Reconciler(
             self._engine,
@@ -240,13 +250,26 @@ class _Process:
         )
         return worker.SourceWork(name, live, reconciler.tick, sweeps)
 
+    def _follow_work(self, name: str, market: MarketSource) -> worker.SourceWork:
+        limits = follow_limits(self._settings.followed[name])
+
+        def appended(done: Appended, chapter: Chapter) -> None:
+            remarks = Counter(saying.kind.value for saying in chapter.sayings if saying.kind is not Kind.EVENT)
+            self._grew(done.stream.name, len(chapter.sayings), remarks)
+
+        return following(market, self._engine, self._clock, limits, appended)
+
     def _committed(self, committed: Committed) -> None:
-        if committed.remarks:
-            log.warning("log.remarked", stream=committed.stream.name, **committed.remarks)
-        if committed.appended:
-            self._deliverer.wake(committed.stream.name)
+        self._grew(committed.stream.name, committed.appended, committed.remarks)
+
+    def _grew(self, stream: str, appended: int, remarks: Mapping[str, int]) -> None:
+        """A stream's log may have grown: who delivers it is told."""
+        if remarks:
+            log.warning("log.remarked", stream=stream, **remarks)
+        if appended:
+            self._deliverer.wake(stream)
             if self._notifier is not None:
-                self._notifier.tell(committed.stream.name)
+                self._notifier.tell(stream)
 
 
 class _Server(uvicorn.Server):

@@ -7,17 +7,23 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import config, demo, destinations, doctor, epoch, gaps, run, signature, sim, status, webhook
+from bridge.cli import config, destinations, doctor, epoch, gaps, run, signature, status, webhook
 from bridge.cli.edge import Edge, Program, environment
 
 PROCESSES = frozenset({"run", "web", "worker", "sim", "consume"})
 """Commands whose output is their log. All others answer on standard output and log, if at all, beside it."""
 
 
+class _Bridge(Program):
+    """The program. What nobody runs in production is imported when it is asked for: it takes half a second."""
+
+    late = {"demo": "bridge.cli.demo", "sim": "bridge.cli.sim", "consume": "bridge.cli.sim"}
+
+
 def make_app(environ: Mapping[str, str]) -> typer.Typer:
     """The program, over the given environment."""
     app = typer.Typer(
-        cls=Program,
+        cls=_Bridge,
         name="bridge",
         help="Every event of a venue, once, in order, proven gap-free.",
         no_args_is_help=True,
@@ -43,8 +49,6 @@ def make_app(environ: Mapping[str, str]) -> typer.Typer:
     run.register(app, edge.settings)
     for part in (status, gaps, doctor, config, destinations, epoch, signature, webhook):
         part.register(app, edge)
-    demo.register(app)
-    sim.register(app)
     return app
 
 

@@ -4,6 +4,8 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from random import SystemRandom
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -14,18 +16,22 @@ from bridge.cli.show import plain, seconds
 from bridge.cli.venue import opened
 from bridge.clock import Clock
 from bridge.config import Destination, Settings
-from bridge.config.settings import Source
+from bridge.config.playbatman import PlayBatman as NumberedSource
+from bridge.config.settings import Followed, Source
+from bridge.core.channel import Repair
 from bridge.core.destination import matcher
-from bridge.core.errors import NotAtHead, VenueError
+from bridge.core.errors import ConfigError, NotAtHead, VenueError
 from bridge.egress import is_public
 from bridge.sources.base import KeyRefused
 from bridge.store.engine import require_head
 from bridge.store.overview import look
 from bridge.web.access import is_loopback
+from bridge.wiring.markets import open_market
 
 VENUE_TIMEOUT_S = 15.0
 RESOLVE_TIMEOUT_S = 5.0
 CLOCK_SKEW_MAX_S = 5.0
+LOOK_BACK = timedelta(seconds=10)
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -79,10 +85,35 @@ async def of_database(engine: AsyncEngine, clock: Clock) -> list[Check]:
 
 async def of_source(source: Source, clock: Clock) -> list[Check]:
     """Whether the venue answers our key, and whether all ways of hearing are configured."""
-    return [await _venue(source, clock), *_ways(source)]
+    if isinstance(source, NumberedSource):
+        return [await _venue(source, clock), *_ways(source)]
+    return [await _market(source, clock)]
 
 
-async def _venue(source: Source, clock: Clock) -> Check:
+async def _market(source: Followed, clock: Clock) -> Check:
+    """Whether the venue's lists answer for the first channel, with this key where it is private."""
+    subject, key = f"source {source.name}", f"sources.{source.name}"
+    try:
+        market = open_market(source, clock=clock, jitter=SystemRandom().random)
+    except ConfigError as error:
+        return Check("fail", subject, str(error), f"check {key}.channels")
+    listed = [channel for channel in market.channels if channel.repair is Repair.HISTORY] or [*market.channels]
+    now = clock.now()
+    try:
+        async with asyncio.timeout(VENUE_TIMEOUT_S):
+            await market.recall(listed[0], now - LOOK_BACK, now)
+    except TimeoutError:
+        return Check("fail", subject, f"no answer within {seconds(VENUE_TIMEOUT_S)}", f"check {key}.rest_url")
+    except KeyRefused as error:
+        return Check("fail", subject, str(error), f"check {key}.api_key")
+    except VenueError as error:
+        return Check("fail", subject, str(error), f"check {key}.rest_url, and whether the venue is up")
+    finally:
+        await market.close()
+    return Check("ok", subject, f"the venue answers; {len(market.channels)} channels are followed")
+
+
+async def _venue(source: NumberedSource, clock: Clock) -> Check:
     subject, key = f"source {source.name}", f"sources.{source.name}"
     try:
         async with asyncio.timeout(VENUE_TIMEOUT_S), opened(source, clock) as venue:
@@ -100,7 +131,7 @@ async def _venue(source: Source, clock: Clock) -> Check:
     return Check("ok", subject, "the replay answers with this key")
 
 
-def _ways(source: Source) -> Iterator[Check]:
+def _ways(source: NumberedSource) -> Iterator[Check]:
     subject, key = f"source {source.name}", f"sources.{source.name}"
     if source.webhook is None:
         yield Check("warn", subject, "takes no webhooks", f"'bridge webhook register', then {key}.webhook.secret")

@@ -4,11 +4,13 @@ on standard error and an exit code."""
 import os
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_group
 
 from bridge import logs
 from bridge.config import Settings, load_settings
@@ -43,9 +45,25 @@ class Edge:
 
 
 class Program(TyperGroup):
-    """Commands, with the faults that the bridge can name told in words."""
+    """Commands, with the faults that the bridge can name told in words.
 
-    def invoke(self, ctx: Any) -> Any:  # the library's own context type has no public name
+    ``late`` names commands and the modules that register them, imported only when they are asked for.
+    """
+
+    late: Mapping[str, str] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:  # the library's own context type has no public name
+        return [*super().list_commands(ctx), *self.late]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # nor has its command type
+        if cmd_name not in self.late:
+            return super().get_command(ctx, cmd_name)
+        app = typer.Typer()
+        app.callback()(lambda: None)  # a group, however few commands it has
+        import_module(self.late[cmd_name]).register(app)
+        return get_group(app).get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (BridgeError, BaseExceptionGroup) as error:

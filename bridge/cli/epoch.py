@@ -74,7 +74,7 @@ async def _frozen(engine: AsyncEngine, name: str) -> Stream:
 
 async def _asked(settings: Settings, clock: Clock, name: str) -> Base:
     """The first number that the venue still has."""
-    async with opened(settings.sources[name], clock) as source:
+    async with opened(settings.numbered[name], clock) as source:
         page = await source.replay.page(since=None, limit=1)
     if not page.events or page.events[0].sequence is None:
         raise VenueError("the venue has no event to begin at: name the first number with --base")

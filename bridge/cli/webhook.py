@@ -13,7 +13,7 @@ from bridge.cli.edge import Edge
 from bridge.cli.venue import opened
 from bridge.clock import SystemClock
 from bridge.config import Settings, load_settings
-from bridge.config.settings import Source
+from bridge.config.playbatman import PlayBatman
 from bridge.core.errors import ConfigError
 from bridge.sources.playbatman.replay import Registered
 from bridge.web.hooks import PREFIX
@@ -41,9 +41,11 @@ def register(app: typer.Typer, edge: Edge) -> None:
     ) -> None:
         """Register this bridge's receiver at the venue, and print the secret, this once."""
         settings = settings_before_the_secret(edge)
-        configured = settings.sources.get(source)
+        configured = settings.numbered.get(source)
         if configured is None:
-            raise ConfigError(f"--source: no source of that name is configured; known: {', '.join(settings.sources)}")
+            raise ConfigError(
+                f"--source: no source of that name is configured; known: {', '.join(settings.numbered)}"
+            )
         _check(url, source)
         registered = asyncio.run(_register(configured, url, event or ()))
         if as_json:
@@ -80,6 +82,6 @@ def _check(url: str, source: str) -> None:
         )
 
 
-async def _register(configured: Source, url: str, events: Sequence[str]) -> Registered:
+async def _register(configured: PlayBatman, url: str, events: Sequence[str]) -> Registered:
     async with opened(configured, SystemClock()) as source:
         return await source.register_webhook(url, events)

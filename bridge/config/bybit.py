@@ -5,7 +5,18 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from bridge.config.shapes import Count, HttpAddress, Seconds, SecondsOrNone, Secret, Shape, SocketAddress, Text, Whole
+from bridge.config.shapes import (
+    Count,
+    Follow,
+    HttpAddress,
+    Seconds,
+    SecondsOrNone,
+    Secret,
+    Shape,
+    SocketAddress,
+    Text,
+    Whole,
+)
 
 Category = Literal["spot", "linear", "inverse", "option"]
 CATEGORIES: tuple[Category, ...] = ("spot", "linear", "inverse", "option")
@@ -86,6 +97,7 @@ class Bybit(Shape):
     account_type: Text = "UNIFIED"
     ws: Socket = Socket()
     rest: Rest = Rest()
+    follow: Follow = Follow()
 
     @property
     def public_ws_url(self) -> str:

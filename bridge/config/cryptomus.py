@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bridge.config.shapes import (
     Count,
+    Follow,
     HttpAddress,
     Seconds,
     SecondsOrNone,
@@ -102,5 +103,6 @@ class Cryptomus(Shape):
     api_key: Secret
     ws: Socket = Socket()
     rest: Lists = Lists()
+    follow: Follow = Follow()
     balance_reorder_hold_s: Annotated[float, Field(ge=HOLD_MIN_S)] = 2.0
     webhook: Payments | None = None

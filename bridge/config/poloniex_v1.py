@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bridge.config.shapes import Count, HttpAddress, Seconds, Secret, Shape, SocketAddress, Text, Texts
+from bridge.config.shapes import Count, Follow, HttpAddress, Seconds, Secret, Shape, SocketAddress, Text, Texts
 
 TUNNELS_MAX = 5  # the venue's own limit
 CUT_AFTER_S = 60.0  # the venue hangs up on whoever does not ping for so long
@@ -89,6 +89,7 @@ class PoloniexV1(Shape):
     execution_gap: Literal["suspect", "ignore"] = "suspect"
     ws: Socket = Socket()
     rest: Rest = Rest()
+    follow: Follow = Follow()
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bridge.config.shapes import Count, HttpAddress, Seconds, Secret, Shape, SocketAddress, Text, Texts
+from bridge.config.shapes import Count, Follow, HttpAddress, Seconds, Secret, Shape, SocketAddress, Text, Texts
 
 CLIENT_SILENCE_S = 30.0
 """After so long without a frame of ours the venue cuts the connection."""
@@ -79,6 +79,7 @@ class PoloniexV3(Shape):
     book_depth: Literal[5, 10, 20] | None = None
     ws: PoloniexV3Socket = PoloniexV3Socket()
     rest: PoloniexV3Lists = PoloniexV3Lists()
+    follow: Follow = Follow()
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

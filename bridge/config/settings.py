@@ -7,13 +7,28 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from bridge.config.bybit import Bybit
+from bridge.config.cryptomus import Cryptomus
 from bridge.config.playbatman import PlayBatman
+from bridge.config.poloniex_v1 import PoloniexV1
+from bridge.config.poloniex_v3 import PoloniexV3
 from bridge.config.shapes import Destination, Limits, Secret, Shape, Text
 
-Source = PlayBatman
-"""One configured source; a further venue joins this union with a class of its own."""
+Followed = Bybit | Cryptomus | PoloniexV1 | PoloniexV3
+"""A source whose events the bridge numbers."""
 
-VENUES: Mapping[str, type[Source]] = MappingProxyType({"playbatman": PlayBatman})
+Source = PlayBatman | Followed
+"""One configured source; a further venue joins these unions with a class of its own."""
+
+VENUES: Mapping[str, type[Source]] = MappingProxyType(
+    {
+        "playbatman": PlayBatman,
+        "bybit": Bybit,
+        "cryptomus": Cryptomus,
+        "poloniex_v1": PoloniexV1,
+        "poloniex_v3": PoloniexV3,
+    }
+)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -34,6 +49,16 @@ class Settings(Shape):
     destinations: Annotated[Mapping[str, Destination], AfterValidator(MappingProxyType)] = Field(
         default_factory=dict, validate_default=True
     )
+
+    @property
+    def numbered(self) -> Mapping[str, PlayBatman]:
+        """The sources whose venue numbers its events."""
+        return {name: source for name, source in self.sources.items() if isinstance(source, PlayBatman)}
+
+    @property
+    def followed(self) -> Mapping[str, Followed]:
+        """The sources whose events the bridge numbers."""
+        return {name: source for name, source in self.sources.items() if not isinstance(source, PlayBatman)}
 
 
 ENVIRONMENT: Mapping[str, str] = MappingProxyType(

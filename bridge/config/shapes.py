@@ -100,6 +100,27 @@ class Limits(Shape):
         return self
 
 
+class Follow(Shape):
+    """The table ``follow`` of a source whose events the bridge numbers: patience, bounds and cadence.
+
+    ``pad_s`` is how long after an acknowledged subscription its connection counts as proof, ``overlap_s`` what the
+    venue's lists are asked for beyond both ends of a hole, ``prove_every_s`` how often a quiet connection is pinged
+    for an event that waits.
+    """
+
+    pad_s: SecondsOrNone = 1.0
+    overlap_s: SecondsOrNone = 2.0
+    prove_every_s: Seconds = 1.0
+    poll_every_s: Seconds = 5.0
+    events_waiting_max: Count = 20_000
+    remembered_max: Count = 20_000
+    snapshot_wait_s: Seconds = 5.0
+    retry_max_s: Seconds = 60.0
+    repairs_side_by_side_max: Annotated[int, Field(ge=1, le=64)] = 4
+    audit_every_s: Seconds = 300.0
+    audit_window_s: Seconds = 900.0
+
+
 class Destination(Shape):
     """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first."""
 
