@@ -248,7 +248,7 @@ def test_a_whole_book_repeats_itself_under_a_new_number() -> None:
 
 def test_every_fact_of_ours_is_one_event_with_an_id_of_its_own() -> None:
     played = Played()
-    played.happen(5, steps=200)
+    played.happen(100, steps=10)
     for series, kind in (("orders", OrderChange), ("trade", Fill)):
         items = [item for push in played.of(series) for item in push.items]
         assert len(items) == sum(isinstance(fact, kind) for fact in played.facts) > 20

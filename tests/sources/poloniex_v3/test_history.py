@@ -91,7 +91,7 @@ def order(number: int, at: datetime, state: str = "FILLED") -> Row:
 
 async def test_the_newest_trades_are_complete_from_behind_the_oldest_of_them() -> None:
     rows = [trade(3, ms(900)), trade(2, ms(800)), trade(1, ms(700))]
-    recalled = await recall(Venue(market__trades=rows), f"trades:{SYMBOL}", limits=HistoryLimits(trades_max=3))
+    recalled = await recall(Venue(market__trades=[rows]), f"trades:{SYMBOL}", limits=HistoryLimits(trades_max=3))
     assert ids(recalled) == [f"{SYMBOL}:{number}" for number in (3, 2, 1)]
     assert recalled.complete_from == ms(701)
     assert recalled.venue_now == START
