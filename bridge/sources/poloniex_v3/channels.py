@@ -91,7 +91,7 @@ TABLE: dict[str, _Row] = {
         private=True,
         symbols=False,
         settle_s=2.0,
-        reach="the last state of each order; fully cancelled ones for some hours, others for 90 days",
+        reach="the last state of each order and none before it; fully cancelled ones for hours, others for 90 days",
         unnoticed=_STATES_BETWEEN,
     ),
     "trade": _Row(

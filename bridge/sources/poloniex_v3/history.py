@@ -142,9 +142,10 @@ class History:
         return _recalled(series, read, self._proven(read, since, self._limits.retention_s))
 
     async def _orders(self, series: str, since: datetime, until: datetime) -> Recalled:
-        """The orders that changed last in that time. Open ones first: an order that ends meanwhile is in both lists.
+        """The orders that changed since then. Open ones first: an order that ends meanwhile is in both lists.
 
-        The venue does not say which time of an order its window means, so it is asked for orders that are older.
+        The states before an order's last one are nowhere listed, so nothing is proven up to its last change. The
+        venue does not say which time of an order its window means, so it is asked for orders that are older.
         """
         read = _List()
         await self._pages(OPEN_ORDERS_PATH, {}, "orders", read)
@@ -154,8 +155,9 @@ class History:
         }
         await self._pages(ORDERS_PATH, window, "orders", read)
         proven = self._proven(read, since, self._limits.cancelled_visible_s)
-        read.items = [item for item in read.items if since <= _time(item) < until]
-        return _recalled(series, read, proven)
+        read.items = [item for item in read.items if _time(item) >= since]
+        hiding = [_time(item) + MS for item in read.items if _hides(item, until)]
+        return _recalled(series, read, None if proven is None else max([proven, *hiding]))
 
     async def _present(self, series: str, word: str, path: str) -> Recalled:
         answer = await self._signed.get(path, {})
@@ -219,6 +221,14 @@ def _cursor(row: bytes) -> str:
 
 def _time(item: Item) -> datetime:
     return item.event.occurred_at or moment(0)
+
+
+def _hides(item: Item, until: datetime) -> bool:
+    """Whether an order may have been in another state before ``until`` than the one it is in here."""
+    if item.born_ms is None:
+        return True
+    born = moment(item.born_ms)
+    return born < until and born != item.event.occurred_at
 
 
 def _told(series: str, items: list[Item]) -> tuple[Told, ...]:

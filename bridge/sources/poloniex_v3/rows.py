@@ -17,7 +17,10 @@ SNAPSHOT, UPDATE = "snapshot", "update"
 
 
 class Item(NamedTuple):
-    """One event and where it belongs. ``sent_ms`` is when the venue pushed it, None where it does not say."""
+    """One event and where it belongs. ``sent_ms`` is when the venue pushed it, None where it does not say.
+
+    ``number`` is a trade's, ``born_ms`` when an order was made.
+    """
 
     symbol: str
     event: Event
@@ -25,6 +28,7 @@ class Item(NamedTuple):
     link: Link | None = None
     step: Step | None = None
     number: int | None = None
+    born_ms: int | None = None
 
 
 class _Row(msgspec.Struct):
@@ -42,6 +46,7 @@ class _Order(msgspec.Struct):
     uTime: Number  # noqa: N815 (the venue's name)
     state: str
     execQty: Decimal  # noqa: N815 (the venue's name)
+    cTime: Number | None = None  # noqa: N815 (the venue's name)
     ts: Number | None = None
 
 
@@ -172,7 +177,8 @@ def _own_order(word: str, raw: bytes, symbol: str) -> list[Item]:
     at_ms = _stamp(row.uTime)
     number, state = text_of(row.ordId, "the order's id"), text_of(row.state, "the state")
     event_id = f"{number}:{at_ms}:{state}:{normal(row.execQty, 'execQty')}"
-    return [Item("", _event(event_id, word, text_of(row.symbol, "the symbol"), raw, at_ms), _sent(row.ts))]
+    event = _event(event_id, word, text_of(row.symbol, "the symbol"), raw, at_ms)
+    return [Item("", event, _sent(row.ts), born_ms=_sent(row.cTime))]
 
 
 def _own_fill(word: str, raw: bytes, symbol: str) -> list[Item]:
@@ -219,9 +225,9 @@ def _stamp(value: Number | None) -> int:
 
 
 def _sent(value: Number | None) -> int | None:
-    """When it was pushed; an absurd time is no time, and no reason to lose the row."""
+    """A time that only goes along; an absurd one is none, and no reason to lose the row."""
     try:
-        return None if value is None else ms_of(value, "the push")
+        return None if value is None else ms_of(value, "the time")
     except Malformed:
         return None
 

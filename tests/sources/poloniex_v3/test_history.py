@@ -84,9 +84,9 @@ def fill(number: int, at: datetime) -> Row:
     return {"id": str(900 + number), "symbol": SYMBOL, "trdId": str(number), "ordId": ORDER, "uTime": stamp}
 
 
-def order(number: int, at: datetime, state: str = "FILLED") -> Row:
-    stamp = str(int(at.timestamp() * 1000))
-    return {"ordId": str(number), "symbol": SYMBOL, "state": state, "execQty": "1.0", "uTime": stamp, "cTime": "1"}
+def order(number: int, at: datetime, state: str = "FILLED", *, born: datetime | None = None) -> Row:
+    stamp, made = (str(int(when.timestamp() * 1000)) for when in (at, born or at))
+    return {"ordId": str(number), "symbol": SYMBOL, "state": state, "execQty": "1.0", "uTime": stamp, "cTime": made}
 
 
 async def test_the_newest_trades_are_complete_from_behind_the_oldest_of_them() -> None:
@@ -174,19 +174,42 @@ async def test_no_more_is_claimed_than_the_venue_keeps() -> None:
     assert recalled.complete_from == START - timedelta(seconds=30)
 
 
-async def test_orders_are_those_that_changed_last_in_that_time_open_ones_first() -> None:
+async def test_orders_are_those_that_changed_since_then_open_ones_first() -> None:
     venue = Venue(
         trade__order__opens=[[order(1, ms(5), "NEW"), order(2, ms(-5), "NEW")], []],
         trade__order__history=[[order(3, ms(6)), order(1, ms(7)), order(4, ms(60_000))], []],
     )
     recalled = await recall(venue, "orders", limits=HistoryLimits(order_lookback_s=3600))
     stamp = 1760000000000
-    assert ids(recalled) == [f"1:{stamp + 5}:NEW:1", f"3:{stamp + 6}:FILLED:1", f"1:{stamp + 7}:FILLED:1"]
+    assert ids(recalled) == [
+        f"1:{stamp + 5}:NEW:1",
+        f"3:{stamp + 6}:FILLED:1",
+        f"1:{stamp + 7}:FILLED:1",
+        f"4:{stamp + 60_000}:FILLED:1",
+    ]
     assert recalled.complete_from == SINCE
     assert not recalled.superseding
     history = venue.params()[2]
     assert (history["sTime"], history["eTime"]) == (str(stamp - 3_600_000), str(stamp + 60_001))
     assert venue.params()[1]["from"] == "2"
+
+
+@pytest.mark.parametrize(
+    "rows, proven",
+    [
+        ([order(1, ms(50), born=ms(-9))], ms(51)),
+        ([order(1, ms(50), born=ms(20)), order(2, ms(30), born=ms(10))], ms(51)),
+        ([order(1, ms(90_000), born=ms(59_999))], ms(90_001)),
+        ([order(1, ms(90_000), born=ms(60_000))], SINCE),
+        ([order(1, ms(-3), born=ms(-9))], SINCE),
+        ([{**order(1, ms(50)), "cTime": None}], ms(51)),
+    ],
+)
+async def test_nothing_is_proven_up_to_an_orders_last_change_unless_it_was_its_first(
+    rows: list[Row], proven: datetime
+) -> None:
+    venue = Venue(trade__order__opens=[[]], trade__order__history=[rows, []])
+    assert (await recall(venue, "orders")).complete_from == proven
 
 
 async def test_orders_are_claimed_no_further_back_than_cancelled_ones_are_shown() -> None:
