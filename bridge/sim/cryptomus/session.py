@@ -25,8 +25,8 @@ Resubscribing = Literal["replace", "refuse"]
 class Manners:
     """What is not known of the venue, as its options say.
 
-    ``refusal``: a bad token is refused at the upgrade, or accepted and closed. ``resubscribe``: what a second subscription
-    to the same kind does. ``invalid_json_close`` 1006 is no close frame at all. ``requests_per_s`` 0 is no limit.
+    ``refusal``: a bad token is refused at the upgrade, or accepted and closed. ``resubscribe``: what a second one
+    of the same kind does. ``invalid_json_close`` 1006 is no close frame at all. ``requests_per_s`` 0 is no limit.
     """
 
     refusal: Literal["http401", "close4001"] = "http401"
@@ -109,7 +109,8 @@ class Subscriber:
             return [Say(msgspec.json.encode({"id": request, "method": "pong", "data": None, "error": None}))]
         if kind not in PUBLIC | PRIVATE or verb not in ("subscribe", "unsubscribe"):
             return [_refused(request, OTHER, "Unknown method", method)]
-        if bad := [what for what in params if what != ALL and what not in self.rules.known[kind]]:
+        known = self.rules.known[kind] | {ALL}
+        if bad := [what for what in params if not isinstance(what, str) or what not in known]:
             named = f": {bad[0]}" if self.rules.manners.names_the_bad else ""
             return [_refused(request, OTHER, f"Invalid params{named}", method)]
         wanted = frozenset(params)

@@ -112,7 +112,7 @@ class SocketConversation:
             at = self._wallets.place(update.step, self._time.now())
             event_id = identity.balance(update.step, at)
             events = tuple(event._replace(event_id=event_id, occurred_at=at) for event in events)
-        if update.link is not None and self._repeated(update.what, events):
+        if update.link is not None and self._repeated(update.what, events) and not update.link.snapshot:
             return Heard(alive=True, sent_at=sent_at)
         told = tuple(Told(name, event, update.link, update.step) for name in series for event in events)
         return Heard(updates=told, alive=True, sent_at=sent_at)

@@ -166,8 +166,9 @@ def test_a_book_is_asked_for_anew_with_the_complete_list() -> None:
 
 def test_a_books_change_that_is_told_twice_in_a_row_is_told_once() -> None:
     talk = conversation("depth:ETH_USDT:1")
-    frames = [recorded("depth_full"), recorded("depth_change"), recorded("depth_change"), recorded("depth_full")]
-    assert [len(told_by(talk.hear(frame))) for frame in frames] == [1, 1, 0, 1]
+    whole, change = recorded("depth_full"), recorded("depth_change")
+    frames = [whole, whole, change, change, whole, change]
+    assert [len(told_by(talk.hear(frame))) for frame in frames] == [1, 1, 1, 0, 1, 1]
 
 
 def test_a_pong_answers_a_ping_and_what_was_not_asked_for_is_odd() -> None:
