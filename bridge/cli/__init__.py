@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -17,7 +17,7 @@ PROCESSES = frozenset({"run", "web", "worker", "sim", "consume"})
 class _Bridge(Program):
     """The program. What nobody runs in production is imported when it is asked for: it takes half a second."""
 
-    late = {"demo": "bridge.cli.demo", "sim": "bridge.cli.sim", "consume": "bridge.cli.sim"}
+    late: ClassVar = {"demo": "bridge.cli.demo", "sim": "bridge.cli.sim", "consume": "bridge.cli.sim"}
 
 
 def make_app(environ: Mapping[str, str]) -> typer.Typer:

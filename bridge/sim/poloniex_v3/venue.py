@@ -154,7 +154,7 @@ class PoloniexV3:
             "s": symbol,
             "cT": now_ms,
         }
-        item = Assigned(f"{symbol}:{window.number}:s", at_ms(now_ms), optional=True)
+        item = Assigned(f"{symbol}:{window.number}:s", at_ms(now_ms), None, window.number, optional=True)
         return Say(frame(LINKED, [row], "snapshot"), f"{LINKED}.{symbol}", (item,))
 
     def _levels(self, symbol: str, depth: int = 20) -> Row:
