@@ -13,6 +13,7 @@ from bridge.sim.bybit.session import PRIVATE, Rules, Subscriber
 from bridge.sim.bybit.words import (
     FAST_FIELDS,
     Row,
+    Told,
     encode,
     fill_told,
     liquidation_told,
@@ -129,6 +130,7 @@ class Bybit:
     def render(self, facts: Sequence[Fact], now: datetime) -> Sequence[Push]:
         pushes: list[Push] = []
         trades: dict[str, list[Trade]] = {}
+        liquidations: dict[str, list[Told]] = {}
         changed: set[str] = set()
         for fact in facts:
             match fact:
@@ -140,12 +142,12 @@ class Bybit:
                 case Tick():
                     pushes.append(self._books.ticker(fact, now))
                 case Liquidation():
-                    told = liquidation_told(fact)
-                    pushes.append(_public(f"allLiquidation.{fact.symbol}", [told.row], (told.item,), now))
+                    liquidations.setdefault(fact.symbol, []).append(liquidation_told(fact))
                 case BalanceChange():
                     pushes.append(_wallet(fact, now))
                 case _:
                     pushes += self._ours(fact, now)
+        pushes += [_public(f"allLiquidation.{symbol}", told, now) for symbol, told in liquidations.items()]
         for told_of in trades.values():
             pushes += _trades(told_of, now)
         return pushes + self._books.tops(changed, now)
@@ -224,9 +226,11 @@ def _seconds(text: str) -> float | None:
     return float(seconds) if ACTIVE_S_MIN <= seconds <= ACTIVE_S_MAX else None
 
 
-def _public(topic: str, rows: list[Row], items: tuple[Assigned, ...], now: datetime) -> Push:
+def _public(topic: str, told: Sequence[Told], now: datetime) -> Push:
+    """One message; what is equal in a push is in one message."""
+    rows = [one.row for one in told]
     frame = encode({"topic": topic, "type": "snapshot", "ts": ms_of(now), "data": rows})
-    return Push(topic, topic, frame, items)
+    return Push(topic, topic, frame, tuple(one.item for one in told))
 
 
 def _trades(facts: Sequence[Trade], now: datetime) -> list[Push]:
@@ -235,7 +239,7 @@ def _trades(facts: Sequence[Trade], now: datetime) -> list[Push]:
     told = [trade_told(fact, seq) for fact in facts]
     parts = [told[at : at + TRADES_PER_FRAME_MAX] for at in range(0, len(told), TRADES_PER_FRAME_MAX)]
     topic = f"publicTrade.{facts[0].symbol}"
-    return [_public(topic, [one.row for one in part], tuple(one.item for one in part), now) for part in parts]
+    return [_public(topic, part, now) for part in parts]
 
 
 def _private(word: str, row: Row, item: Assigned, now: datetime, number: str) -> list[Push]:

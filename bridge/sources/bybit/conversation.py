@@ -15,6 +15,7 @@ from bridge.core.channel import Told
 from bridge.sources.base import Connected, LiveUpdate, Malformed, Subscribed, Unsubscribed
 from bridge.sources.bybit.channels import Topic
 from bridge.sources.bybit.frames import FrameReader, News, Pong, Reply, Unknown
+from bridge.sources.bybit.repeats import Repeats
 from bridge.sources.socket import Heard
 from bridge.sources.wire import Closed
 
@@ -58,6 +59,7 @@ class BybitConversation:
         clock_is_wrong: Callable[[], None] | None = None,
     ) -> None:
         self._reader = FrameReader(topics)
+        self._repeats = Repeats(topics)
         self._names = {topic.name for topic in topics}
         self._waiting = deque(batches_of(topics, args_max=args_max))
         self._flights: deque[_Flight] = deque(maxlen=FLIGHTS_MAX)
@@ -81,6 +83,8 @@ class BybitConversation:
         except Malformed as error:
             return Heard(odd="frame.malformed", detail=str(error))
         match said:
+            case News(told, sent_at) if told and self._repeats.knows(told[0].series, frame):
+                return Heard(alive=True, sent_at=sent_at, odd="frame.repeated", detail=told[0].series)
             case News(told, sent_at, malformed):
                 return _news(told, malformed, Heard(updates=told, alive=True, sent_at=sent_at))
             case Pong(sent_at):

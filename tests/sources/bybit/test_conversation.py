@@ -246,3 +246,18 @@ def test_an_item_that_cannot_be_read_is_odd_and_the_others_are_told() -> None:
     line = BybitConversation([topic_of("publicTrade.SOLUSDT", category="linear")], args_max=10)
     heard = line.hear(recorded("frame_trades").replace(b"6f0e2b1c-0000-5000-8000-000000000001", b""))
     assert (len(heard.updates), heard.odd) == (1, "item.malformed")
+
+
+def test_a_frame_said_twice_is_heard_once_where_nothing_else_tells_its_events_apart() -> None:
+    names = ("allLiquidation.SOLUSDT", "tickers.SOLUSDT", "publicTrade.SOLUSDT")
+    line = public(*names)
+    line.open()
+    frame = recorded("frame_liquidations")
+    assert len(line.hear(frame).updates) == 2, "twins within a frame are two"
+    again = line.hear(frame)
+    assert (again.updates, again.alive, again.odd) == ((), True, "frame.repeated")
+    later = frame.replace(b'"ts":1760000000500', b'"ts":1760000001000')
+    assert len(line.hear(later).updates) == 2
+    assert line.hear(recorded("frame_ticker")).updates
+    assert not line.hear(recorded("frame_ticker")).updates
+    assert [len(line.hear(recorded("frame_trades")).updates) for _ in range(2)] == [2, 2], "these have ids"
