@@ -1,5 +1,9 @@
-"""How long from the venue's webhook to the consumer's answer, at a steady rate, with and without holes?"""
+"""How long from the venue's webhook to the consumer's answer, at a steady rate, with and without holes?
 
+Once with everything in one process, and once as the Procfile deploys it: ``web`` and ``worker`` apart.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,7 @@ class Size:
     events_per_s: int
     seconds: float
     warm_events: int
+    roles: tuple[tuple[str, ...], ...] = (("all",), ("web", "worker"))
     numberings: tuple[str, ...] = tuple(NUMBERINGS)
 
 
@@ -29,11 +34,13 @@ SMOKE = Size(events_per_s=200, seconds=0.5, warm_events=20, numberings=("with ho
 
 
 async def measure(size: Size, profile: str | None = None) -> list[Figure]:
-    """Both kinds of numbering, each on a stage of its own."""
+    """Both kinds of numbering and of deploy, each on a stage of its own."""
     figures: list[Figure] = []
-    for name in size.numberings:
-        outcome = await _run(size, NUMBERINGS[name], profile)
-        figures += _figures(name, outcome, p99_most_ms=P99_MOST_MS[name], rate=size.events_per_s)
+    for roles in size.roles:
+        for name in size.numberings:
+            outcome = await _run(size, NUMBERINGS[name], roles, profile)
+            named = name if roles == ("all",) else f"{' and '.join(roles)} apart, {name}"
+            figures += _figures(named, outcome, p99_most_ms=P99_MOST_MS[name], rate=size.events_per_s)
     return figures
 
 
@@ -46,7 +53,7 @@ class _Outcome:
     bridge_cpu: float
 
 
-async def _run(size: Size, faults: dict[str, object], profile: str | None) -> _Outcome:
+async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], profile: str | None) -> _Outcome:
     async with stage() as place:
         port = free_port()
         consumer = await place.begin("consumer", key=KEY)
@@ -55,30 +62,39 @@ async def _run(size: Size, faults: dict[str, object], profile: str | None) -> _O
         )
         text = config(venue.port, consumer_port=consumer.port, replay=f"settle_s = {SETTLE_S}\nrequests_per_s = 50")
         path = place.write("bridge.toml", text)
-        bridge = await place.begin(
-            "bridge", config=str(path), database_url=place.postgres.url, port=port, profile=profile
-        )
+        bridges = [
+            await place.begin(
+                "bridge",
+                config=str(path),
+                database_url=place.postgres.url,
+                port=0 if role == "worker" else port,
+                role=role,
+                profile=profile,
+            )
+            for role in roles
+        ]
         asked, taken = Asked(venue), Asked(consumer)
         try:
-            return await _flow(size, place, bridge, asked, taken)
+            return await _flow(size, place, bridges, asked, taken)
         finally:
             await asked.close()
             await taken.close()
 
 
-async def _flow(size: Size, place: Stage, bridge: Part, venue: Asked, consumer: Asked) -> _Outcome:
+async def _flow(size: Size, place: Stage, bridges: Sequence[Part], venue: Asked, consumer: Asked) -> _Outcome:
     """Warm up, run at the rate, wait until the consumer holds everything, and compare with the truth."""
     await place.until_begun()
     await venue.tell("emit", count=size.warm_events)
     await until(lambda: _holds(consumer, size.warm_events), within_s=60, what="the warm-up is delivered")
-    began, cpu_s = CLOCK.monotonic(), bridge.cpu_s()
+    began, cpu_s = CLOCK.monotonic(), sum(bridge.cpu_s() for bridge in bridges)
     await venue.tell("rate", events_per_s=size.events_per_s)
     postgres_mib = 0.0
     while CLOCK.monotonic() - began < size.seconds:
         await CLOCK.sleep(0.25)
-        bridge.look()
+        for bridge in bridges:
+            bridge.look()
     postgres_mib = place.postgres_mib()
-    cpu = (bridge.cpu_s() - cpu_s) / (CLOCK.monotonic() - began)
+    cpu = (sum(bridge.cpu_s() for bridge in bridges) - cpu_s) / (CLOCK.monotonic() - began)
     assigned = (await venue.tell("stop-emitting"))["assigned"]
     await venue.tell("drain")
     await until(lambda: _holds(consumer, assigned), within_s=60, what="everything is delivered")
@@ -88,7 +104,7 @@ async def _flow(size: Size, place: Stage, bridge: Part, venue: Asked, consumer: 
     assert len(times) == assigned - size.warm_events, f"{len(times)} of {assigned - size.warm_events} were delivered"
     latencies = sorted((at - sent_at) * 1000 for sent_at, at in times)
     span_s = max(at for _, at in times) - min(sent_at for sent_at, _ in times)
-    return _Outcome(latencies, len(times) / span_s, bridge.rss_max_mib, postgres_mib, cpu)
+    return _Outcome(latencies, len(times) / span_s, sum(bridge.rss_max_mib for bridge in bridges), postgres_mib, cpu)
 
 
 async def _held(consumer: Asked) -> list[dict[str, Any]]:

@@ -59,13 +59,13 @@ def problems_of(load: Load, text: str, environ: Mapping[str, str] = ENVIRON) -> 
 
 def test_the_example_is_complete_and_says_what_the_defaults_are(load: Load) -> None:
     settings = load_settings(ENVIRON, config_path=EXAMPLE)
-    pb, ledger = settings.sources["pb"], settings.destinations["ledger"]
+    pb, ledger = settings.numbered["pb"], settings.destinations["ledger"]
     assert pb.webhook is not None
     assert [secret.get_secret_value() for secret in pb.webhook.secrets] == ["0f1e2d3c4b5a"]
     plain = load(source(tables='[sources.pb.webhook]\nsecret = "x"') + destination())
-    assert pb.replay == plain.sources["pb"].replay
-    assert pb.ws == plain.sources["pb"].ws
-    bare = plain.sources["pb"].webhook
+    assert pb.replay == plain.numbered["pb"].replay
+    assert pb.ws == plain.numbered["pb"].ws
+    bare = plain.numbered["pb"].webhook
     assert bare is not None
     assert pb.webhook.signature == bare.signature
     assert ledger.model_copy(update={"streams": ("*",), "url": ""}) == plain.destinations["ledger"].model_copy(
@@ -85,7 +85,7 @@ def test_the_examples_comments_show_what_holds_without_them(load: Load) -> None:
 
 
 def test_what_the_venue_leaves_unsaid_has_the_documented_default(load: Load) -> None:
-    pb = load(source(tables='[sources.pb.webhook]\nsecret = "x"')).sources["pb"]
+    pb = load(source(tables='[sources.pb.webhook]\nsecret = "x"')).numbered["pb"]
     assert pb.webhook is not None
     assert (pb.ws.ping_interval_s, pb.ws.idle_timeout_s, pb.ws.close_unauthorized) == (25, 60, 4001)
     assert (pb.replay.page_max, pb.replay.overlap, pb.replay.overlap_s) == (1000, 200, 5)

@@ -1,4 +1,4 @@
-"""The whole bridge, as ``bridge run`` makes it, on the database that it is given."""
+"""A bridge on the database it is given: the whole, as ``bridge run`` makes it, or ``web`` or ``worker`` alone."""
 
 import asyncio
 import cProfile
@@ -16,11 +16,12 @@ from bridge.store.engine import upgrade
 
 
 class Options(msgspec.Struct, frozen=True):
-    """``profile`` names a file for cProfile's counts."""
+    """``role`` is all, web or worker; ``profile`` names a file for cProfile's counts."""
 
     config: str
     database_url: str
     port: int = 0
+    role: str = "all"
     profile: str | None = None
 
 
@@ -33,7 +34,9 @@ async def run(options: Options) -> None:
     with ExitStack() as around:
         if options.profile:
             around.enter_context(_profiled(options.profile))
-        await app.serve(settings, options.database_url, app.Role.ALL, CLOCK, ready=_stands, until=input_closed)
+        await app.serve(
+            settings, options.database_url, app.Role[options.role.upper()], CLOCK, ready=_stands, until=input_closed
+        )
 
 
 def _stands(port: int) -> None:

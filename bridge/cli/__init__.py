@@ -17,7 +17,11 @@ PROCESSES = frozenset({"run", "web", "worker", "sim", "consume"})
 class _Bridge(Program):
     """The program. What nobody runs in production is imported when it is asked for: it takes half a second."""
 
-    late: ClassVar = {"demo": "bridge.cli.demo", "sim": "bridge.cli.sim", "consume": "bridge.cli.sim"}
+    late: ClassVar[Mapping[str, str]] = {
+        "demo": "bridge.cli.demo",
+        "sim": "bridge.cli.sim",
+        "consume": "bridge.cli.sim",
+    }
 
 
 def make_app(environ: Mapping[str, str]) -> typer.Typer:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
@@ -50,7 +50,7 @@ class Program(TyperGroup):
     ``late`` names commands and the modules that register them, imported only when they are asked for.
     """
 
-    late: Mapping[str, str] = {}
+    late: ClassVar[Mapping[str, str]] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:  # the library's own context type has no public name
         return [*super().list_commands(ctx), *self.late]

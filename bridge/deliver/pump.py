@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from itertools import zip_longest
 
 import structlog
 
@@ -48,6 +49,7 @@ class Pump:
         self._wants = chooser(policy)
         self._takes_everything = policy.types == EVERYTHING
         self._leaving = False
+        self._ahead: tuple[LogEntry, bytes] | None = None
 
     @property
     def accepted(self) -> int:
@@ -110,7 +112,7 @@ class Pump:
         return not self._holding.is_due() or await self._holding.keep()
 
     async def _send(self, entries: Sequence[LogEntry]) -> Ending | None:
-        for entry in entries:
+        for entry, following in zip_longest(entries, entries[1:]):
             if self._leaving:
                 return None
             if not self._wants(entry):
@@ -118,15 +120,18 @@ class Pump:
                 continue
             if self._holding.is_due() and not await self._holding.keep():
                 return Ending.LOST
-            ending = await self._post(entry)
+            ending = await self._post(entry, following)
             if ending is not None:
                 return ending
         return None
 
-    async def _post(self, entry: LogEntry) -> Ending | None:
+    async def _post(self, entry: LogEntry, following: LogEntry | None) -> Ending | None:
         means, policy, holding = self._means, self._policy, self._holding
         now = means.clock.now()
-        body = envelope.body(entry, previous=entry.position - 1 if self._takes_everything else holding.sent)
+        body = self._body(entry)
+        if following is not None and self._takes_everything:
+            # It runs once the request is on its way: one entry is written while the one before is answered.
+            asyncio.get_running_loop().call_soon(self._write_ahead, following)
         headers = envelope.headers(
             entry, body, keys=policy.secrets, timestamp_s=int(now.timestamp()), attempt=holding.failures + 1
         )
@@ -141,6 +146,16 @@ class Pump:
         means.observe(policy.name, "accepted", outcome.latency_s)
         holding.accept(entry.position, started_at=now, latency_s=outcome.latency_s)
         return None
+
+    def _body(self, entry: LogEntry) -> bytes:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] is entry:
+            return ahead[1]
+        return envelope.body(entry, previous=entry.position - 1 if self._takes_everything else self._holding.sent)
+
+    def _write_ahead(self, entry: LogEntry) -> None:
+        """Only for who takes everything: what others were sent before is not known yet."""
+        self._ahead = entry, envelope.body(entry, previous=entry.position - 1)
 
     async def _rest(self, decision: Retry | Stop, *, started_at: datetime, latency_s: float) -> Ending:
         """Leave the cursor alone until the decision's time: the entry after it failed."""

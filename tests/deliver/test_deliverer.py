@@ -344,6 +344,25 @@ async def test_a_running_deliverer_sends_what_it_is_woken_for_and_gives_its_curs
         assert row.due_at <= clock.now()
 
 
+async def test_a_pump_that_looks_and_finds_nothing_new_gives_its_cursor_back_and_delivery_goes_on(
+    engine: AsyncEngine,
+) -> None:
+    clock = SystemClock()
+    async with consuming(clock) as ledger, HttpEgress(clock) as egress, asyncio.TaskGroup() as group:
+        hasty = DeliveryLimits(linger_s=0.01)
+        sender = deliverer(engine, egress, clock, ledger.policy(), limits=hasty)
+        running = group.create_task(sender.run())
+        for last in (2, 4):
+            await append_events(engine, "pb.events", 2)
+            sender.wake("pb.events")
+            while ledger.record().last < last or (await cursor(engine)).due_at > clock.now():
+                await asyncio.wait([running], timeout=0.005)
+                assert not running.done()
+        sender.stop()
+        await running
+        assert_faultless(ledger, last=4)
+
+
 async def test_a_destination_that_never_answers_delays_no_other(engine: AsyncEngine) -> None:
     clock = SystemClock()
     async with consuming(clock) as quick, consuming(clock) as hung, HttpEgress(clock) as egress:

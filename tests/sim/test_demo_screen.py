@@ -34,7 +34,9 @@ def gap(number: int, state: str, *, healed_by: str | None = None) -> GapRow:
     closed = None if state == "open" else NOW
     found = 1 if state == "recovered" else 0
     opened = NOW - timedelta(seconds=2.5)
-    return GapRow(number, NUMBERED, 1, number, number, state, opened, None, 1, None, closed, found, 0, healed_by, "sequence")
+    return GapRow(
+        number, NUMBERED, 1, number, number, state, opened, None, 1, None, closed, found, 0, healed_by, "sequence"
+    )
 
 
 def look(*gaps: GapRow, frontier: int = 41) -> Look:
