@@ -166,6 +166,13 @@ def test_the_adapter_reads_of_every_frame_exactly_what_the_truth_says(options: R
     assert len(set(ids)) == len(ids)
 
 
+def test_what_happens_in_one_moment_is_told_apart() -> None:
+    played = Played()
+    played.happen(30, steps=100, every_s=0.0)
+    ids = [(push.series, item.event_id) for push in played.pushes for item in push.items]
+    assert len(set(ids)) == len(ids)
+
+
 def test_a_book_is_linked_without_a_hole_and_its_numbers_jump() -> None:
     played = Played()
     played.happen(6, steps=200)

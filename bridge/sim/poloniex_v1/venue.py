@@ -92,7 +92,7 @@ class PoloniexV1:
         self._connects: deque[datetime] = deque()
         self._shown: dict[str, datetime] = {}
         self._stale: set[str] = set()
-        self._marks: dict[str, bytes] = {}
+        self._marked: dict[str, datetime] = {}
         self._operations = 0
 
     def ways(self) -> Sequence[Way]:
@@ -189,7 +189,9 @@ class PoloniexV1:
 
     def _balance(self, change: BalanceChange) -> Push:
         subject, at = "availableBalance.change", whole_ms(change.at)
-        row: Row = {"availableBalance": float(change.new), "holdBalance": 0.0, "currency": change.currency}
+        self._operations += 1  # so that no two rows are the same, however quickly a balance comes back
+        held = self._operations / 1000
+        row: Row = {"availableBalance": float(change.new), "holdBalance": held, "currency": change.currency}
         told = state_told(subject, {**row, "timestamp": ms_of(at)}, at)
         return Push("wallet", WALLET_PATH, frame(WALLET_PATH, subject, told.data, private=True), (told.item,))
 
@@ -207,14 +209,14 @@ class PoloniexV1:
         return _own_position(change.symbol, state_told("position.change", row, whole_ms(change.at)))
 
     def _mark(self, tick: Tick) -> list[Push]:
-        """The mark price for all, and what it makes of our position; nothing where both were just said."""
+        """The mark price for all, and what it makes of our position: once in a millisecond, which is what it tells."""
         at = whole_ms(tick.at)
         price = float(tick.price)
         row: Row = {"granularity": 1000, "indexPrice": price, "markPrice": price, "timestamp": ms_of(at)}
         told = state_told("mark.index.price", row, at)
-        if self._marks.get(tick.symbol) == told.data:
+        if self._marked.get(tick.symbol) == at:
             return []
-        self._marks[tick.symbol] = told.data
+        self._marked[tick.symbol] = at
         topic = f"{INSTRUMENT_PATH}:{tick.symbol}"
         public = Push(f"instrument.{tick.symbol}", topic, frame(topic, "mark.index.price", told.data), (told.item,))
         part = state_told("position.change", {"markPrice": price, "currentTimestamp": ms_of(at)}, at)

@@ -237,6 +237,12 @@ async def test_pulled_changes_are_one_per_number_in_their_order() -> None:
     assert json.loads(told[0].event.payload) == change(7)
 
 
+async def test_what_lies_beyond_the_range_is_no_part_of_a_pull() -> None:
+    venue = Venue(level2__message__query=[change(number) for number in range(5, 12)])
+    told = await source_of(venue).pull(BOOK, 7, 9)
+    assert [row.event.event_id for row in told] == ["7", "8", "9"]
+
+
 async def test_a_pull_that_the_venue_does_not_offer_whole_is_none() -> None:
     refused = Venue(level2__message__query=answer(None, "200001", status=400))
     assert await source_of(refused).pull(BOOK, 7, 9) == ()

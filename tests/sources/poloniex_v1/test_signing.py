@@ -20,6 +20,12 @@ def test_the_query_is_signed_as_it_is_sent() -> None:
     assert signature(SECRET, AT_MS, "GET", FILLS, b"") == "OoYpPlWPGnfYX8BGdP2EBkg9d9C8h5jicF/5T7i5/zo="
 
 
+def test_the_body_is_signed_behind_the_path() -> None:
+    content = b'1760000000000POST/api/v1/orders{"a":1}'
+    expected = base64.b64encode(hmac.new(SECRET.encode(), content, hashlib.sha256).digest()).decode()
+    assert signature(SECRET, AT_MS, "POST", "/api/v1/orders", b'{"a":1}') == expected
+
+
 def test_the_headers_carry_the_passphrase_as_it_is() -> None:
     keys = Keys(api_key="k", api_secret=SECRET, passphrase="open sesame")
     assert headers(keys, AT_MS, "GET", FILLS, b"") == {
