@@ -85,7 +85,7 @@ _TABLE = {
             repair=Repair.HISTORY,
             id_fields=("symbol", "timestamp", "price", "quantity", "direction"),
             reach="the newest trades of the market, about 100",
-            unnoticed=SWALLOWED,
+            unnoticed=f"{SWALLOWED}; and a print that is told twice looks like two equal ones",
         ),
     ),
     "order": _row(
