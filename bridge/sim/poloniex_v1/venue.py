@@ -209,7 +209,7 @@ class PoloniexV1:
         return _own_position(change.symbol, state_told("position.change", row, whole_ms(change.at)))
 
     def _mark(self, tick: Tick) -> list[Push]:
-        """The mark price for all, and what it makes of our position: once in a millisecond, which is what it tells."""
+        """The mark price for all, and what it makes of our position: once in a millisecond, as they are told."""
         at = whole_ms(tick.at)
         price = float(tick.price)
         row: Row = {"granularity": 1000, "indexPrice": price, "markPrice": price, "timestamp": ms_of(at)}
