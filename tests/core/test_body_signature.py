@@ -98,6 +98,13 @@ def test_a_nested_member_of_that_name_is_content() -> None:
     assert genuine(last(signed, rest))
 
 
+def test_a_body_that_is_signed_with_a_second_signature_in_it_is_not_genuine() -> None:
+    rest = b'{"amount":1,"sign":"' + SIGNATURE.encode() + b'"}'
+    signed = hashlib.md5(base64.b64encode(rest) + KEY.encode()).hexdigest()
+    assert not genuine(last(signed, rest))
+    assert not genuine(b"{" + member(signed) + b"," + rest[1:])
+
+
 def test_keys_are_not_shown() -> None:
     assert KEY not in repr(BodySignature(keys=(KEY,)))
 

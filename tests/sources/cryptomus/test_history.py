@@ -243,12 +243,13 @@ async def test_beyond_the_largest_offset_nothing_is_claimed() -> None:
 async def test_orders_that_are_not_sorted_by_their_end_are_read_to_the_end() -> None:
     rows = [
         done("01A", at(50)),
+        done("01X", at(60)),
         done("01B", at(-100)),
         done("01C", at(40)),
         *(done(f"01D{n}", at(-200)) for n in range(150)),
     ]
     recalled = await recall("order:all", {HISTORY: lambda offset, limit: rows[offset : offset + min(limit, 3)]})
-    assert ids(recalled) == ["01A:2finished:03:120", "01C:2finished:03:120"]
+    assert ids(recalled) == [f"{order}:2finished:03:120" for order in ("01A", "01X", "01C")]
     by_creation = HistoryOptions(sorted_by="created")
     late = [done("01A", at(-50)), *(done(f"01D{n}", at(-100)) for n in range(150)), done("01Z", at(30))]
     assert len((await recall("order:all", {HISTORY: [*late]})).told) == 0
