@@ -1,6 +1,6 @@
 """``bridge gaps``: the holes there are and were, and how they ended."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -51,7 +51,13 @@ def register(app: typer.Typer, edge: Edge) -> None:
 def _row(gap: GapRow, now: datetime) -> list[object]:
     is_open = gap.closed_at is None
     return [
-        gap.id, gap.stream, gap.epoch, gap.first, gap.last, gap.state, show.ago(gap.opened_at, gap.closed_at or now),
+        gap.id, gap.stream, gap.epoch, _end(gap, gap.first), _end(gap, gap.last), gap.state,
+        show.ago(gap.opened_at, gap.closed_at or now),
         show.until(gap.deadline_at, now) if is_open else "-", gap.reads, gap.withheld,
         "-" if is_open else gap.found, "-" if is_open else gap.lost, gap.healed_by,
     ]  # fmt: skip
+
+
+def _end(gap: GapRow, at: int) -> object:
+    """A number, or the time that is meant by one."""
+    return at if gap.axis == "sequence" else datetime.fromtimestamp(at / 1000, UTC).strftime("%m-%d %H:%M:%S")
