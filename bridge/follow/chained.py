@@ -84,7 +84,8 @@ class ChainedStream:
     def alive(self, until_us: int) -> None:
         """Everything that the venue had said before ``until_us`` was heard."""
         if self.hears and not self.sequel.broken:
-            self.settled_us = max(self.settled_us or 0, until_us)
+            # Stamps may be floored: what is told to be missing begins that much earlier.
+            self.settled_us = max(self.settled_us or 0, until_us - int(self.channel.settle_s * 1_000_000))
 
     @property
     def has_room_again(self) -> bool:
