@@ -24,6 +24,7 @@ class Size:
     events_per_s: int
     seconds: float
     warm_events: int
+    batch_max: int = 100
     roles: tuple[tuple[str, ...], ...] = (("all",), ("web", "worker"))
     numberings: tuple[str, ...] = tuple(NUMBERINGS)
 
@@ -60,7 +61,12 @@ async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], prof
         venue = await place.begin(
             "venue", faults=faults, webhook_url=f"http://127.0.0.1:{port}{HOOK}", webhook_secret=SECRET
         )
-        text = config(venue.port, consumer_port=consumer.port, replay=f"settle_s = {SETTLE_S}\nrequests_per_s = 50")
+        text = config(
+            venue.port,
+            consumer_port=consumer.port,
+            batch_max=size.batch_max,
+            replay=f"settle_s = {SETTLE_S}\nrequests_per_s = 50",
+        )
         path = place.write("bridge.toml", text)
         bridges = [
             await place.begin(

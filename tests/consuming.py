@@ -21,11 +21,14 @@ class Running:
     consumer: Consumer
     port: int
 
-    def policy(self, name: str = "ledger", *, timeout_s: float = 5.0, **chosen: tuple[str, ...]) -> DestinationPolicy:
+    def policy(
+        self, name: str = "ledger", *, timeout_s: float = 5.0, batch_max: int = 1, **chosen: tuple[str, ...]
+    ) -> DestinationPolicy:
         url = f"http://127.0.0.1:{self.port}/hooks/{name}"
         return DestinationPolicy(
-            name, url, (KEY,), allow_private=True, timeout_s=timeout_s, retry_first_s=8, retry_max_s=60, **chosen
-        )
+            name, url, (KEY,), allow_private=True, timeout_s=timeout_s, retry_first_s=8, retry_max_s=60,
+            batch_max=batch_max, **chosen,
+        )  # fmt: skip
 
     def record(self, stream: str = "pb.events") -> Record:
         return self.consumer.records.setdefault(stream, Record())

@@ -122,4 +122,5 @@ def policy_of(destination: Destination) -> DestinationPolicy:
         timeout_s=destination.timeout_s,
         retry_first_s=destination.retry_first_s,
         retry_max_s=destination.retry_max_s,
+        batch_max=destination.batch_max,
     )

@@ -122,7 +122,10 @@ class Follow(Shape):
 
 
 class Destination(Shape):
-    """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first."""
+    """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first.
+
+    Where ``batch_max`` is more than 1, every POST is a batch of up to that many entries.
+    """
 
     name: Text
     url: HttpAddress = Field(repr=False)
@@ -133,6 +136,7 @@ class Destination(Shape):
     timeout_s: Seconds = 15.0
     retry_first_s: Seconds = 1.0
     retry_max_s: Seconds = 300.0
+    batch_max: Annotated[int, Field(ge=1, le=1_000)] = 1
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -16,7 +16,7 @@ class DestinationPolicy:
 
     ``secrets`` are decoded Standard Webhooks keys, the newest first; the URL may hold a credential of its own:
     neither shows in ``repr``. ``streams`` and ``types`` are globs; only with ``allow_private`` may the URL lead
-    to a loopback, private or otherwise special address.
+    to a loopback, private or otherwise special address. One POST carries up to ``batch_max`` entries.
     """
 
     name: str
@@ -28,6 +28,7 @@ class DestinationPolicy:
     timeout_s: float = 15.0
     retry_first_s: float = 1.0
     retry_max_s: float = 300.0
+    batch_max: int = 1
 
 
 def matcher(globs: Sequence[str]) -> Callable[[str], bool]:

@@ -1,4 +1,4 @@
-"""What a consumer is sent for one log entry: the body's bytes and the headers beside it.
+"""What a consumer is sent for a log entry, or for several: the body's bytes and the headers beside it.
 
 The venue's payload is the last member of the body and travels byte for byte: it is never parsed here.
 """
@@ -11,6 +11,9 @@ from datetime import datetime
 from bridge.core.event import LogEntry
 from bridge.core.signing import sign
 
+BATCH = "bridge.batch"
+"""The type of a body that holds several entries."""
+
 _quote = json.JSONEncoder().encode
 
 
@@ -21,6 +24,12 @@ def webhook_id(entry: LogEntry) -> str:
     There is no dot in it: the signed content is joined by dots.
     """
     return "msg_" + hashlib.sha256(entry.chain + entry.stream.encode()).hexdigest()[:32]
+
+
+def batch_id(entries: Sequence[LogEntry]) -> str:
+    """An id that is the same whenever the same entries are sent together, and another for every other batch."""
+    first, last = entries[0], entries[-1]
+    return "msg_" + hashlib.sha256(last.chain + first.chain + last.stream.encode()).hexdigest()[:32]
 
 
 def body(entry: LogEntry, *, previous: int) -> bytes:
@@ -38,12 +47,40 @@ def body(entry: LogEntry, *, previous: int) -> bytes:
     return b"%b%b}" % (text.encode(), entry.payload)
 
 
+def batch(bodies: Sequence[bytes], entries: Sequence[LogEntry]) -> bytes:
+    """Several entries of one stream as one body: ``bodies`` as they would be sent one by one, in order."""
+    first, last = entries[0], entries[-1]
+    text = (
+        f'{{"type":"{BATCH}","timestamp":"{_utc(last.occurred_at or last.received_at)}",'
+        f'"stream":{_quote(last.stream)},"first":{first.position},"last":{last.position},"entries":['
+    )
+    return b"%b%b]}" % (text.encode(), b",".join(bodies))
+
+
 def headers(
     entry: LogEntry, content: bytes, *, keys: Sequence[bytes], timestamp_s: int, attempt: int
 ) -> dict[str, str]:
     """The headers of one attempt to send ``content``, the entry's body. ``attempt`` starts at 1."""
-    message_id = webhook_id(entry)
-    made = {
+    made = _headers(entry, content, webhook_id(entry), keys=keys, timestamp_s=timestamp_s, attempt=attempt)
+    if entry.sequence is not None:
+        made["bridge-sequence"] = str(entry.sequence)
+    return made
+
+
+def batch_headers(
+    entries: Sequence[LogEntry], content: bytes, *, keys: Sequence[bytes], timestamp_s: int, attempt: int
+) -> dict[str, str]:
+    """The headers of one attempt to send ``content``, the body of a batch; its position is that of its last entry."""
+    message_id = batch_id(entries)
+    made = _headers(entries[-1], content, message_id, keys=keys, timestamp_s=timestamp_s, attempt=attempt)
+    made["bridge-entries"] = str(len(entries))
+    return made
+
+
+def _headers(
+    entry: LogEntry, content: bytes, message_id: str, *, keys: Sequence[bytes], timestamp_s: int, attempt: int
+) -> dict[str, str]:
+    return {
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_s),
@@ -52,9 +89,6 @@ def headers(
         "bridge-position": str(entry.position),
         "bridge-attempt": str(attempt),
     }
-    if entry.sequence is not None:
-        made["bridge-sequence"] = str(entry.sequence)
-    return made
 
 
 def _utc(time: datetime) -> str:

@@ -57,20 +57,20 @@ class Holding:
     def is_settled(self) -> bool:
         return self._run is None or self._run.fresh == 0
 
-    def accept(self, position: int, *, started_at: datetime, latency_s: float) -> None:
-        """The entry at ``position`` was accepted; it is settled later, together with others."""
+    def accept(self, first: int, last: int, entries: int, *, started_at: datetime, latency_s: float) -> None:
+        """``entries`` from position ``first`` to ``last`` were accepted; they are settled later, with others."""
         run, monotonic = self._run, self._means.clock.monotonic()
         if run is None or (run.fresh == 0 and monotonic - run.began >= self._means.limits.run_s):
-            run = self._run = _Run(position, started_at, monotonic)
+            run = self._run = _Run(first, started_at, monotonic)
         if run.fresh == 0:
             run.since = monotonic
-        run.last = self.sent = self.position = position
-        run.entries += 1
-        run.fresh += 1
+        run.last = self.sent = self.position = last
+        run.entries += entries
+        run.fresh += entries
         if latency_s > run.latency_max_s:
             run.latency_max_s = latency_s
         self.failures = 0
-        self.accepted += 1
+        self.accepted += entries
 
     def is_due(self) -> bool:
         """Whether something is to be settled, or the lease to be renewed, before anything else is posted."""

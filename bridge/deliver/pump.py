@@ -1,4 +1,4 @@
-"""One claimed cursor at work: read the log after it, post entry by entry, decide.
+"""One claimed cursor at work: read the log after it, post parcel by parcel, decide.
 
 A pump stays on its cursor while entries keep coming, so that a busy stream costs no claim per entry. A crash
 sends at most what was not settled a second time.
@@ -13,12 +13,12 @@ from itertools import zip_longest
 
 import structlog
 
-from bridge.core import envelope
 from bridge.core.delivery import Advance, Retry, Stop, decide
-from bridge.core.destination import EVERYTHING, DestinationPolicy, chooser
+from bridge.core.destination import DestinationPolicy, chooser
 from bridge.core.event import LogEntry
 from bridge.deliver.holding import Holding
 from bridge.deliver.limits import Means
+from bridge.deliver.parcel import Parcel, body, headers, parcels, size_of
 from bridge.store import log
 from bridge.store.attempts import Attempt
 from bridge.store.cursors import Claim
@@ -47,9 +47,9 @@ class Pump:
         self._means = means
         self._holding = Holding(claim, policy, means, claimed=claimed)
         self._wants = chooser(policy)
-        self._takes_everything = policy.types == EVERYTHING
+        self._slice_max = max(means.limits.slice_max, policy.batch_max)
         self._leaving = False
-        self._ahead: tuple[LogEntry, bytes] | None = None
+        self._ahead: tuple[Parcel, bytes] | None = None
 
     @property
     def accepted(self) -> int:
@@ -73,7 +73,7 @@ class Pump:
             try:
                 entries = await self._read()
             except LogBroken as broken:
-                return await self._rest(self._late_retry(str(broken)), started_at=clock.now(), latency_s=0.0)
+                return await self._rest(self._late_retry(str(broken)), None, started_at=clock.now(), latency_s=0.0)
             ending = await self._send(entries)
             if ending is not None:
                 return ending
@@ -95,11 +95,11 @@ class Pump:
                     stream_id=self.claim.stream_id,
                     stream=self.claim.stream,
                     after=self._holding.position,
-                    limit=self._means.limits.slice_max,
+                    limit=self._slice_max,
                 )
 
     def _is_full(self, entries: Sequence[LogEntry]) -> bool:
-        if len(entries) >= self._means.limits.slice_max:
+        if len(entries) >= self._slice_max:
             return True
         return sum(len(entry.payload) for entry in entries) >= SLICE_BYTES_MAX
 
@@ -112,61 +112,65 @@ class Pump:
         return not self._holding.is_due() or await self._holding.keep()
 
     async def _send(self, entries: Sequence[LogEntry]) -> Ending | None:
-        for entry, following in zip_longest(entries, entries[1:]):
+        cut = tuple(parcels(entries, self._wants, size_of(self._policy, self._holding.failures)))
+        for parcel, following in zip_longest(cut, cut[1:]):
             if self._leaving:
                 return None
-            if not self._wants(entry):
-                self._holding.position = entry.position
-                continue
             if self._holding.is_due() and not await self._holding.keep():
                 return Ending.LOST
-            ending = await self._post(entry, following)
+            ending = await self._post(parcel, following) if parcel.entries else None
             if ending is not None:
                 return ending
+            self._holding.position = parcel.until
         return None
 
-    async def _post(self, entry: LogEntry, following: LogEntry | None) -> Ending | None:
+    async def _post(self, parcel: Parcel, following: Parcel | None) -> Ending | None:
         means, policy, holding = self._means, self._policy, self._holding
         now = means.clock.now()
-        body = self._body(entry)
-        if following is not None and self._takes_everything:
-            # It runs once the request is on its way: one entry is written while the one before is answered.
-            asyncio.get_running_loop().call_soon(self._write_ahead, following)
-        headers = envelope.headers(
-            entry, body, keys=policy.secrets, timestamp_s=int(now.timestamp()), attempt=holding.failures + 1
-        )
+        content = self._body(parcel)
+        if following is not None and following.entries:
+            # It runs once the request is on its way: one parcel is written while the one before is answered.
+            asyncio.get_running_loop().call_soon(self._write_ahead, following, parcel.entries[-1].position)
         outcome = await means.egress.post(
-            policy.url, headers, body, timeout_s=policy.timeout_s, allow_private=policy.allow_private
+            policy.url,
+            headers(parcel, content, policy, timestamp_s=int(now.timestamp()), attempt=holding.failures + 1),
+            content,
+            timeout_s=policy.timeout_s,
+            allow_private=policy.allow_private,
         )
         decision = decide(
             outcome, failures=holding.failures, now=means.clock.now(), policy=policy, jitter=means.jitter()
         )
+        first, last = parcel.entries[0].position, parcel.entries[-1].position
         if not isinstance(decision, Advance):
-            return await self._rest(decision, started_at=now, latency_s=outcome.latency_s)
+            return await self._rest(decision, parcel, started_at=now, latency_s=outcome.latency_s)
         means.observe(policy.name, "accepted", outcome.latency_s)
-        holding.accept(entry.position, started_at=now, latency_s=outcome.latency_s)
+        holding.accept(first, last, len(parcel.entries), started_at=now, latency_s=outcome.latency_s)
         return None
 
-    def _body(self, entry: LogEntry) -> bytes:
+    def _body(self, parcel: Parcel) -> bytes:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] is entry:
+        if ahead is not None and ahead[0] is parcel:
             return ahead[1]
-        return envelope.body(entry, previous=entry.position - 1 if self._takes_everything else self._holding.sent)
+        return body(parcel, sent=self._holding.sent, batched=self._policy.batch_max > 1)
 
-    def _write_ahead(self, entry: LogEntry) -> None:
-        """Only for who takes everything: what others were sent before is not known yet."""
-        self._ahead = entry, envelope.body(entry, previous=entry.position - 1)
+    def _write_ahead(self, parcel: Parcel, sent: int) -> None:
+        """``sent`` is the last position of the parcel under way: this one is only sent once that is accepted."""
+        self._ahead = parcel, body(parcel, sent=sent, batched=self._policy.batch_max > 1)
 
-    async def _rest(self, decision: Retry | Stop, *, started_at: datetime, latency_s: float) -> Ending:
-        """Leave the cursor alone until the decision's time: the entry after it failed."""
-        position, now = self._holding.position + 1, self._means.clock.now()
+    async def _rest(
+        self, decision: Retry | Stop, parcel: Parcel | None, *, started_at: datetime, latency_s: float
+    ) -> Ending:
+        """Leave the cursor alone until the decision's time: ``parcel`` failed, or what follows cannot be read."""
+        now, entries = self._means.clock.now(), () if parcel is None else parcel.entries
+        position = entries[0].position if entries else self._holding.position + 1
         self.resting_until = decision.at if isinstance(decision, Retry) else now
         failed = Attempt(
             destination_id=self.claim.destination_id,
             stream_id=self.claim.stream_id,
             first=position,
-            last=position,
-            entries=1,
+            last=entries[-1].position if entries else position,
+            entries=max(1, len(entries)),
             outcome="unknown" if isinstance(decision, Retry) else "refused",
             status=decision.status,
             error=decision.error,
@@ -181,6 +185,7 @@ class Pump:
             destination=self._policy.name,
             stream=self.claim.stream,
             position=position,
+            entries=failed.entries,
             attempt=self._holding.failures + 1,
             status=decision.status,
             error=decision.error,

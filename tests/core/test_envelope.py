@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.envelope import body, headers, webhook_id
+from bridge.core.envelope import batch_id, body, headers, webhook_id
 from bridge.core.event import Kind, LogEntry, Transport, digest_of
 
 PAYLOAD = b'{ "price" : 1.10, "big": 12345678901234567890, "name":"\xc3\x9c\\u0041" }'
@@ -95,3 +95,12 @@ def test_the_headers_say_where_the_entry_stands_and_which_attempt_this_is() -> N
         "bridge-sequence": "1207",
         "bridge-attempt": "3",
     }
+
+
+def test_the_id_of_a_batch_is_stable_and_no_two_cuts_share_one() -> None:
+    first, second, third = (replace(ENTRY, position=n, chain=bytes([n]) * 32) for n in (1, 2, 3))
+    cuts = [[first], [first, second], [second, third], [first, second, third], [third]]
+    assert [batch_id(cut) for cut in cuts] == [batch_id(list(cut)) for cut in cuts]
+    elsewhere = [replace(entry, stream="other") for entry in (first, second)]
+    ids = [batch_id(cut) for cut in (*cuts, elsewhere)] + [webhook_id(entry) for entry in (first, second, third)]
+    assert len(set(ids)) == len(ids)

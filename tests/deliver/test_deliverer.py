@@ -3,22 +3,20 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock, SystemClock
 from bridge.core.delivery import Outcome
-from bridge.core.destination import DestinationPolicy
 from bridge.core.event import Kind
-from bridge.deliver import Deliverer, DeliveryLimits
+from bridge.deliver import DeliveryLimits
 from bridge.egress import Egress, HttpEgress
 from bridge.sim.consumer import Behaviour, Consumer, Mode
 from bridge.store import destinations
 from bridge.store.engine import make_engine
 from tests.consuming import PATIENCE_S, Running, consuming
+from tests.deliver.sending import assert_faultless, cursor, deliverer, history
 from tests.logs import START, append_events, append_told
-
-ALMOST_ONE = 1 - 2**-53
 
 
 class Gate:
@@ -55,60 +53,11 @@ class Spoiler:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(START)
-
-
-@pytest.fixture
-async def egress(clock: ManualClock) -> AsyncIterator[HttpEgress]:
-    async with HttpEgress(clock) as made:
-        yield made
-
-
-@pytest.fixture
-async def ledger(clock: ManualClock) -> AsyncIterator[Running]:
-    async with consuming(clock) as running:
-        yield running
-
-
-@pytest.fixture
 async def elsewhere(database_url: str) -> AsyncIterator[AsyncEngine]:
     """The engine of a second process."""
     made = make_engine(database_url)
     yield made
     await made.dispose()
-
-
-def deliverer(
-    engine: AsyncEngine,
-    egress: Egress,
-    clock: ManualClock | SystemClock,
-    *policies: DestinationPolicy,
-    limits: DeliveryLimits | None = None,
-) -> Deliverer:
-    return Deliverer(engine, egress, clock, policies=policies, jitter=lambda: ALMOST_ONE, limits=limits)
-
-
-async def cursor(engine: AsyncEngine, name: str = "ledger", stream: str = "pb.events") -> Row[tuple[object, ...]]:
-    statement = text(
-        "SELECT c.* FROM cursors c JOIN destinations d ON d.id = c.destination_id"
-        " JOIN streams s ON s.id = c.stream_id WHERE d.name = :name AND s.name = :stream"
-    )
-    async with engine.connect() as conn:
-        return (await conn.execute(statement, {"name": name, "stream": stream})).one()
-
-
-async def history(engine: AsyncEngine) -> list[tuple[object, ...]]:
-    async with engine.connect() as conn:
-        rows = await conn.execute(text("SELECT outcome, first, last, entries, status FROM attempts ORDER BY id"))
-        return [tuple(row) for row in rows.all()]
-
-
-def assert_faultless(running: Running, *, last: int, stream: str = "pb.events") -> None:
-    record = running.record(stream)
-    assert list(record.held) == list(range(1, last + 1))
-    assert (record.out_of_order, record.missing, record.breaks) == (0, 0, 0)
-    assert (record.chain_failures, record.digest_failures, running.consumer.signature_failures) == (0, 0, 0)
 
 
 async def test_every_entry_arrives_once_in_order_and_the_cursor_follows(

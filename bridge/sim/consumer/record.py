@@ -1,6 +1,7 @@
 """What the consumer holds of each stream, and what it found wrong with it. No network here."""
 
 import hashlib
+from typing import Literal
 
 import msgspec
 
@@ -26,6 +27,16 @@ class Delivery(msgspec.Struct, frozen=True):
     digest: str
     chain: str
     data: msgspec.Raw
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The body of a request that holds several entries of one stream."""
+
+    type: Literal["bridge.batch"]
+    stream: str
+    first: int
+    last: int
+    entries: list[Delivery]
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):

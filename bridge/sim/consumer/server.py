@@ -19,13 +19,16 @@ from starlette.types import Receive, Scope, Send
 from bridge.clock import Clock
 from bridge.core.signing import verify
 from bridge.sim.consumer.behaviour import STATUS, Behaviour, Mode, Moods
-from bridge.sim.consumer.record import Delivery, Held, Record
+from bridge.sim.consumer.record import Batch, Delivery, Held, Record
 from bridge.sim.serving import serve_app
 
 BODY_BYTES_MAX = 8 << 20
 HELD_PAGE_MAX = 100_000
 
+_BATCH_START = b'{"type":"bridge.batch",'
+
 _decode = msgspec.json.Decoder(Delivery).decode
+_decode_batch = msgspec.json.Decoder(Batch).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -117,17 +120,22 @@ class Consumer:
             self.signature_failures += 1
             return 401
         try:
-            delivery = _decode(body)
+            deliveries = _decode_batch(body).entries if body.startswith(_BATCH_START) else [_decode(body)]
         except msgspec.DecodeError:
             self.malformed += 1
             return 400
+        lines = b"".join([self._hold(delivery, now_s) for delivery in deliveries])
+        if lines and self._file is not None:
+            self._file.write(lines)
+        return None
+
+    def _hold(self, delivery: Delivery, now_s: float) -> bytes:
+        """Keep what is new; returns the line for the file, empty where there is no file or nothing new."""
         record = self.records.get(delivery.stream)
         if record is None:
             record = self.records[delivery.stream] = Record()
         held = record.take(delivery, at=now_s)
-        if held is not None and self._file is not None:
-            self._file.write(_encode(held) + b"\n")
-        return None
+        return b"" if held is None or self._file is None else _encode(held) + b"\n"
 
     async def _state(self, _request: Request) -> Response:
         return Response(_encode(self.state()), media_type="application/json")

@@ -1,0 +1,58 @@
+"""What goes out in one POST: which entries of a slice, and how they are written."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from bridge.core import envelope
+from bridge.core.destination import DestinationPolicy
+from bridge.core.event import LogEntry
+
+
+class Parcel(NamedTuple):
+    """The entries of one POST, none where nothing up to ``until`` is wanted.
+
+    Once they are accepted everything up to position ``until`` is dealt with.
+    """
+
+    entries: tuple[LogEntry, ...]
+    until: int
+
+
+def parcels(slice_: Sequence[LogEntry], wants: Callable[[LogEntry], bool], size: int) -> Iterator[Parcel]:
+    """``slice_`` in parcels of up to ``size`` wanted entries, in order."""
+    wanted: list[LogEntry] = []
+    for entry in slice_:
+        if not wants(entry):
+            continue
+        if len(wanted) == size:
+            yield Parcel(tuple(wanted), wanted[-1].position)
+            wanted = []
+        wanted.append(entry)
+    if slice_:
+        yield Parcel(tuple(wanted), slice_[-1].position)
+
+
+def size_of(policy: DestinationPolicy, failures: int) -> int:
+    """How many entries go into the next POST: half as many after each failure, so that one that is not taken
+    stands alone in the end and keeps nothing before it back."""
+    return max(1, policy.batch_max >> min(failures, 32))
+
+
+def body(parcel: Parcel, *, sent: int, batched: bool) -> bytes:
+    """The content of the POST. ``sent`` is the position that the destination was sent before."""
+    bodies = []
+    for entry in parcel.entries:
+        bodies.append(envelope.body(entry, previous=sent))
+        sent = entry.position
+    return envelope.batch(bodies, parcel.entries) if batched else bodies[0]
+
+
+def headers(
+    parcel: Parcel, content: bytes, policy: DestinationPolicy, *, timestamp_s: int, attempt: int
+) -> dict[str, str]:
+    """The headers beside ``content``. ``attempt`` starts at 1."""
+    if policy.batch_max > 1:
+        return envelope.batch_headers(
+            parcel.entries, content, keys=policy.secrets, timestamp_s=timestamp_s, attempt=attempt
+        )
+    return envelope.headers(parcel.entries[0], content, keys=policy.secrets, timestamp_s=timestamp_s, attempt=attempt)
