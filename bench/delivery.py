@@ -16,6 +16,7 @@ from bridge.store.engine import make_engine, upgrade
 
 QUESTION = "delivery"
 SLOW_S = 0.005
+BATCH = 100
 STREAM = "pb.events"
 FILL_MAX = 1_000
 
@@ -36,15 +37,26 @@ async def measure(size: Size, profile: str | None = None) -> list[Figure]:
     async with stage() as place:
         await _fill(place, size.entries)
         fast = await _deliver(place, size.entries, 0.0, profile)
+        batched = await _deliver(place, size.entries, 0.0, None, batch_max=BATCH)
+        await batched.null.stop()
         serial = await place.result("serial", 120, port=fast.null.port, requests=size.entries // 4)
         await fast.null.stop()
-        figures = _figures(fast, serial["per_s"])
+        figures = [
+            *_figures(fast, serial["per_s"]),
+            Figure(QUESTION, f"strict order, in batches of {BATCH}", batched.per_s, "1/s"),
+            Figure(QUESTION, "of one entry a post", batched.per_s / fast.per_s, "x"),
+        ]
         if size.slow_entries:
             slow = await _deliver(place, size.slow_entries, SLOW_S, None)
+            batched = await _deliver(place, size.entries, SLOW_S, None, batch_max=BATCH)
             serial = await place.result("serial", 120, port=slow.null.port, requests=size.slow_entries // 4)
             figures += [
                 Figure(QUESTION, "strict order, receiver takes 5 ms", slow.per_s, "1/s"),
                 Figure(QUESTION, "of the bare client, receiver takes 5 ms", slow.per_s / serial["per_s"], "x"),
+                Figure(QUESTION, f"the same in batches of {BATCH}", batched.per_s, "1/s"),
+                Figure(
+                    QUESTION, "of one entry a post, receiver takes 5 ms", batched.per_s / slow.per_s, "x", least=10
+                ),
             ]
     return figures
 
@@ -81,13 +93,16 @@ class _Delivered:
     rss_mib: float
 
 
-async def _deliver(place: Stage, entries: int, delay_s: float, profile: str | None) -> _Delivered:
+async def _deliver(
+    place: Stage, entries: int, delay_s: float, profile: str | None, *, batch_max: int = 1
+) -> _Delivered:
     """Start a bridge with a destination that has seen nothing; count at the destination."""
     consumer = await place.begin("consumer", key=KEY, delay_s=delay_s)
     null = await place.begin("null", delay_s=delay_s)
     venue = await place.begin("venue", faults={"contiguous": True})
-    name = "slow" if delay_s else "fast"
-    text = config(venue.port, consumer_port=consumer.port).replace("destinations.ledger", f"destinations.{name}")
+    name = f"{'slow' if delay_s else 'fast'}-{batch_max}"
+    text = config(venue.port, consumer_port=consumer.port, batch_max=batch_max)
+    text = text.replace("destinations.ledger", f"destinations.{name}")
     bridge = await place.begin(
         "bridge", config=str(place.write("bridge.toml", text)), database_url=place.postgres.url, profile=profile
     )
