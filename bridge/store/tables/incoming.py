@@ -32,6 +32,8 @@ streams = Table(
     Column("head", BigInteger, nullable=False, server_default="0"),
     Column("position", BigInteger, nullable=False, server_default="0"),
     Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
+    Column("forgotten", BigInteger, nullable=False, server_default="0"),
+    Column("forgotten_chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
     time("epoch_began_at", nullable=True),
     time("anchored_at", nullable=True),
     time("stalled_at", nullable=True),
