@@ -109,7 +109,9 @@ class Holding:
         renewed, run = self._means.clock.monotonic(), self._run
         accepted = run is not None and run.fresh > 0
         async with self._transaction() as conn:
-            wanted = await cursors.settle(conn, self.claim, position=self.position, due_at=due_at, accepted=accepted)
+            wanted = await cursors.settle(
+                conn, self.claim, position=self.position, sent=self.sent, due_at=due_at, accepted=accepted
+            )
             if wanted is not None and run is not None and accepted:
                 run.row_id = await self._record(conn, run)
         if wanted is None:

@@ -62,16 +62,13 @@ WITH due AS MATERIALIZED (
 )
 UPDATE cursors c SET due_at = due.until, attempt = c.attempt + 1
 FROM due WHERE c.destination_id = due.destination_id AND c.stream_id = due.stream_id
-RETURNING c.destination_id, c.stream_id, due.name AS stream, c.attempt, c.position, coalesce((
-    SELECT a.last FROM attempts a
-    WHERE a.destination_id = c.destination_id AND a.stream_id = c.stream_id AND a.outcome = 'accepted'
-    ORDER BY a.id DESC LIMIT 1
-), 0) AS sent, c.failures
+RETURNING c.destination_id, c.stream_id, due.name AS stream, c.attempt, c.position, c.sent, c.failures
 """)
 
 _SETTLE = text("""
 UPDATE cursors c SET
     position = :position,
+    sent = :sent,
     due_at = :due_at,
     failures = CASE WHEN :accepted THEN 0 ELSE failures END,
     failing_since = CASE WHEN :accepted THEN NULL ELSE failing_since END,
@@ -118,14 +115,14 @@ async def claim(conn: AsyncConnection, wishes: Sequence[Wish], *, now: datetime)
 
 
 async def settle(
-    conn: AsyncConnection, claim: Claim, *, position: int, due_at: datetime, accepted: bool
+    conn: AsyncConnection, claim: Claim, *, position: int, sent: int, due_at: datetime, accepted: bool
 ) -> bool | None:
-    """Move the cursor to ``position`` and the end of the lease to ``due_at``.
+    """Move the cursor to ``position``, the last accepted one to ``sent``, and the end of the lease to ``due_at``.
 
     ``accepted``: something was, so the failures before it are over. Returns None, having changed nothing, when
     the claim is no longer the last one; else whether the destination still wants to be delivered to.
     """
-    values = _key(claim) | {"position": position, "due_at": due_at, "accepted": accepted}
+    values = _key(claim) | {"position": position, "sent": sent, "due_at": due_at, "accepted": accepted}
     return (await conn.execute(_SETTLE, values)).scalar_one_or_none()
 
 

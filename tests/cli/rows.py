@@ -47,7 +47,7 @@ async def fill(engine: AsyncEngine) -> None:
         await cursors.ensure(connection, [pair], now=at)
         wish = cursors.Wish(*pair, until=at)
         [claim] = await cursors.claim(connection, [wish], now=at)
-        await cursors.settle(connection, claim, position=2, due_at=at, accepted=True)
+        await cursors.settle(connection, claim, position=2, sent=2, due_at=at, accepted=True)
 
 
 async def open_gap(engine: AsyncEngine, first: int, last: int, *, stream: str = "pb.events") -> None:
