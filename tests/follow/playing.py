@@ -124,7 +124,7 @@ def _held(entry: LogEntry) -> Held:
     return Held(
         entry.stream, entry.position, entry.kind, entry.epoch, entry.sequence, entry.event_id, entry.type,
         entry.digest.hex(), entry.chain.hex(), entry.received_at.timestamp(),
-        msgspec.Raw(entry.payload) if entry.kind is Kind.GAP else None,
+        entry.payload if entry.kind is Kind.GAP else None,
         (entry.occurred_at or entry.received_at).isoformat().replace("+00:00", "Z"),
     )  # fmt: skip
 

@@ -139,9 +139,8 @@ def entry(
     content: int | None = None,
     data: bytes | None = None,
 ) -> Held:
-    told = None if data is None else msgspec.Raw(data)
     known = digest(content if content is not None else number or 0)
-    return Held(STREAM, position, kind, 1, number, f"id-{number}", "T", known, "", 0.0, told)
+    return Held(STREAM, position, kind, 1, number, f"id-{number}", "T", known, "", 0.0, data)
 
 
 def entries(*numbers: int) -> list[Held]:

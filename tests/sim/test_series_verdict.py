@@ -39,7 +39,7 @@ def entry(event_id: str, ms: int = 0, kind: Kind = Kind.EVENT) -> Held:
 
 
 def gap(**said: object) -> Held:
-    content = msgspec.Raw(msgspec.json.encode({"reason": "lost", "evidence": {}, **said}))
+    content = msgspec.json.encode({"reason": "lost", "evidence": {}, **said})
     return Held("by.s", 1, Kind.GAP, 1, None, "g", "bridge.gap", "", "", 0.0, content)
 
 

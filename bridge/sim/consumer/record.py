@@ -55,7 +55,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     digest: str
     chain: str
     at: float
-    data: msgspec.Raw | None = None
+    data: bytes | None = None
     timestamp: str = ""
 
 
@@ -93,7 +93,7 @@ class Record:
                 self.out_of_order += 1
             return None
         self._check_continuity(delivery, digest)
-        own = None if delivery.sequence is not None else msgspec.Raw(data)
+        own = None if delivery.sequence is not None else data
         held = Held(
             delivery.stream, delivery.position, delivery.kind, delivery.epoch, delivery.sequence, delivery.id,
             delivery.type, delivery.digest, delivery.chain, at, own, delivery.timestamp,
