@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,8 @@ from bridge.cli.edge import environment
 from bridge.cli.foreground import FaultSet
 from bridge.clock import SystemClock
 from bridge.sim.demo import Ended, Look, PlainLines, Scenario, result_line, run
-from bridge.sim.demo.screen import WIDTH_MAX, draw
+from bridge.sim.demo.scenario import VENUES
+from bridge.sim.demo.screen import WIDTH_MAX, drawn
 from bridge.sim.demo.summary import summarise
 
 FAILED = 1
@@ -30,20 +32,40 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
+class Venue(StrEnum):
+    """Which venue to simulate."""
+
+    PLAYBATMAN = "playbatman"
+    BYBIT = "bybit"
+    CRYPTOMUS = "cryptomus"
+    POLONIEX_V1 = "poloniex_v1"
+    POLONIEX_V3 = "poloniex_v3"
+    ALL = "all"
+
+
 def demo(
+    venue: Annotated[Venue, typer.Option(help="Who lies: one venue, or all at once.")] = Venue.PLAYBATMAN,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events flow.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same venue.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
-    rate: Annotated[float, typer.Option(min=1, max=5000, help="Events of ours per second.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=1, max=5000, help="Events of ours per second, of each venue.")] = 40.0,
     faults: Annotated[FaultSet, typer.Option(help="What the venue does to us.")] = FaultSet.HEAVY,
     folder: Annotated[
         Path | None, typer.Option(help="Work here and leave everything there, in place of a temporary folder.")
     ] = None,
 ) -> None:
-    """A venue that lies, the bridge, a consumer that fails: exit code 0 only if nothing was lost on the way."""
+    """Venues that lie, the bridge, a consumer that fails.
+
+    Exit code 0 only if nothing was lost on the way, or where a venue offers no repair, a gap names what is missing.
+    """
     heavy = faults is FaultSet.HEAVY
     scenario = Scenario(
-        seconds=seconds, seed=seed, events_per_s=rate, faults=faults.value, fail_rate=0.03 if heavy else 0.0
+        venues=VENUES if venue is Venue.ALL else (venue.value,),
+        seconds=seconds,
+        seed=seed,
+        events_per_s=rate,
+        faults=faults.value,
+        fail_rate=0.03 if heavy else 0.0,
     )
     screen = Console(stderr=as_json, highlight=False)
     if not screen.is_terminal:
@@ -73,7 +95,7 @@ def _watching(screen: Console, *, live: bool) -> Iterator[Callable[[Look], None]
         return
     clock = SystemClock()
     with Live(console=screen, refresh_per_second=8, transient=True) as drawing:
-        yield lambda look: drawing.update(Constrain(draw(look, clock.now()), WIDTH_MAX))
+        yield lambda look: drawing.update(Constrain(drawn(look, clock.now()), WIDTH_MAX))
 
 
 async def _interruptible(scenario: Scenario, folder: Path, watch: Callable[[Look], None]) -> Ended | None:

@@ -1,33 +1,24 @@
-"""The course of a demo: start the parts, let events flow under faults, let everything settle, judge."""
+"""The course of a demo: let events flow under faults, let everything settle, judge."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import httpx
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.core.errors import BridgeError
 from bridge.sim.demo import parts
-from bridge.sim.demo.children import Child, started
 from bridge.sim.demo.look import Look, Stage
-from bridge.sim.demo.parts import ConsumerState, Part, VenueState
-from bridge.sim.demo.scenario import (
-    NUMBERED,
-    Keys,
-    Scenario,
-    bridge_toml,
-    child_environ,
-    consumer_arguments,
-    free_port,
-    venue_arguments,
-)
-from bridge.sim.demo.verdict import Verdict, judge
+from bridge.sim.demo.markets import Market, MarketState, has_begun
+from bridge.sim.demo.parts import ConsumerState, VenueState
+from bridge.sim.demo.plan import Spell, plan
+from bridge.sim.demo.running import Running, running
+from bridge.sim.demo.scenario import NUMBERED, Scenario
+from bridge.sim.demo.series import SeriesVerdict
+from bridge.sim.demo.verdict import Verdict, found_by_consumer, judge
 
 LOOK_EVERY_S = 0.2
-READY_TIMEOUT_S = 60.0
+JUDGE_EVERY_S = 1.0
+BEGIN_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 15
 SETTLE_TIMEOUT_S = 60.0
 
@@ -36,27 +27,39 @@ Watch = Callable[[Look], None]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a demo went: the verdict, the last look at everything, and what did not settle in time, if anything."""
+    """How a demo went: the verdicts, the last look at everything, and what did not settle in time, if anything.
 
-    verdict: Verdict
+    ``verdict`` is that on the numbered stream, None where its venue took no part; ``series`` are those on the
+    streams that the bridge numbers, ``breaches`` what the consumer itself found wrong.
+    """
+
+    verdict: Verdict | None
     look: Look
     unsettled: str | None
     seconds: float
+    series: Mapping[str, SeriesVerdict] = field(default_factory=dict)
+    breaches: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Whatever is wrong, each thing once."""
+        verdicts = [one for one in (self.verdict, *self.series.values()) if one is not None]
+        found = [problem for verdict in verdicts for problem in verdict.problems]
+        return tuple(dict.fromkeys([*found, *self.breaches, *self._silent_venues()]))
 
     @property
     def good(self) -> bool:
-        return self.verdict.good and self.unsettled is None
+        return not self.problems and self.unsettled is None
 
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The parts while they run."""
-
-    children: tuple[Child, ...]
-    venue: Part
-    bridge: Part
-    consumer: Part
-    database: AsyncEngine
+    def _silent_venues(self) -> list[str]:
+        """A venue that assigned nothing proves nothing."""
+        return [
+            f"{one.venue}: nothing was assigned, so nothing is proven"
+            for one in self.look.scenario.followed
+            if not any(
+                self.series[name].assigned for channel in one.channels if (name := one.stream(channel)) in self.series
+            )
+        ]
 
 
 async def run(scenario: Scenario, *, folder: Path, environ: Mapping[str, str], clock: Clock, watch: Watch) -> Ended:
@@ -69,62 +72,14 @@ async def run(scenario: Scenario, *, folder: Path, environ: Mapping[str, str], c
     watch(Look(scenario, Stage.STARTING, 0.0))
     async with running(scenario, folder=folder, environ=environ, clock=clock) as parties:
         course = _Course(scenario, parties, clock, watch)
+        await course.begun()
         await course.traffic()
         unsettled = await course.settle()
-        verdict = judge(
-            await parts.truth(parties.venue),
-            await parts.holdings(parties.consumer, NUMBERED),
-            NUMBERED,
-            await parties.consumer.ask("/control/state", ConsumerState),
-        )
-        return Ended(verdict, course.last, unsettled, clock.monotonic() - began)
-
-
-@asynccontextmanager
-async def running(
-    scenario: Scenario, *, folder: Path, environ: Mapping[str, str], clock: Clock
-) -> AsyncIterator[Running]:
-    """The three parts, ready, with the venue silent as yet; all of them gone afterwards."""
-    port = free_port()
-    env = child_environ(environ, Keys(), folder=folder, port=port)
-    async with AsyncExitStack() as stack:
-
-        async def start(name: str, arguments: list[str]) -> Child:
-            return await stack.enter_async_context(started(name, arguments, folder=folder, environ=env, clock=clock))
-
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        consumer = await start("consumer", consumer_arguments(scenario, folder=folder))
-        venue = await start("venue", venue_arguments(scenario, bridge_port=port))
-        venue_port, consumer_port = await venue.port(), await consumer.port()
-        (folder / "bridge.toml").write_text(bridge_toml(venue_port=venue_port, consumer_port=consumer_port))
-        bridge = await start("bridge", ["run"])
-        asked = Part("bridge", http, port)
-        await _await_ready(bridge, asked, clock)
-        database = parts.open_database(folder / "bridge")
-        stack.push_async_callback(database.dispose)
-        yield Running(
-            children=(venue, bridge, consumer),
-            venue=Part("venue", http, venue_port),
-            bridge=asked,
-            consumer=Part("consumer", http, consumer_port),
-            database=database,
-        )
-
-
-async def _await_ready(bridge: Child, asked: Part, clock: Clock) -> None:
-    until = clock.monotonic() + READY_TIMEOUT_S
-    while True:
-        bridge.require_alive()
-        try:
-            await asked.ask("/readyz", object)
-        except BridgeError:
-            if clock.monotonic() > until:
-                raise BridgeError(
-                    f"the bridge is not ready after {READY_TIMEOUT_S:.0f} s:\n{bridge.tail()}"
-                ) from None
-            await clock.sleep(LOOK_EVERY_S / 4)
-        else:
-            return
+        verdict = await course.numbered_verdict()
+        series = await course.judge()
+        breaches = found_by_consumer(await parties.consumer.ask("/control/state", ConsumerState))
+        seconds = clock.monotonic() - began
+        return Ended(verdict, course.last, unsettled, seconds, series, tuple(breaches))
 
 
 class _Course:
@@ -137,48 +92,142 @@ class _Course:
         self._watch = watch
         self._began = clock.monotonic()
         self._away_until = 0.0
+        self._told_away = scenario.fail_rate == 0
+        self._judged_at = 0.0
+        self._ahead = _planned(scenario, parties.markets)
         self.last = Look(scenario, Stage.TRAFFIC, 0.0)
 
+    async def begun(self) -> None:
+        """Wait until the bridge follows every channel: what was before is not its to tell.
+
+        Raises:
+            BridgeError: it does not.
+        """
+        until = self._clock.monotonic() + BEGIN_TIMEOUT_S
+        while True:
+            bridge, now_s = await parts.look_into(self._parties.database), self._clock.now().timestamp()
+            waiting = [one for one in self._scenario.followed if not has_begun(one, bridge.streams, now_s)]
+            if not waiting:
+                return
+            self._parties.require_alive()
+            if self._clock.monotonic() > until:
+                names = ", ".join(one.venue for one in waiting)
+                raise BridgeError(f"the bridge does not follow {names} after {BEGIN_TIMEOUT_S:.0f} s")
+            await self._clock.sleep(LOOK_EVERY_S)
+
     async def traffic(self) -> None:
-        """Let events flow; some way through the consumer is away for a while."""
+        """Let events flow; lines break by plan, and some way through the consumer is away for a while."""
         scenario = self._scenario
-        await self._parties.venue.tell("/control/rate", {"events_per_s": scenario.events_per_s})
+        if self._parties.venue is not None:
+            await self._parties.venue.tell("/control/rate", {"events_per_s": scenario.events_per_s})
+        for market in self._parties.markets:
+            await market.begin(happenings_per_s=scenario.events_per_s, faulty=scenario.heavy)
         self._began = self._clock.monotonic()
-        told_away = scenario.fail_rate == 0
         while (elapsed_s := self._clock.monotonic() - self._began) < scenario.seconds:
-            if not told_away and elapsed_s >= scenario.away_at_s:
-                told_away, self._away_until = True, elapsed_s + scenario.away_s
-                away = {"mode": "503", "for_seconds": scenario.away_s}
-                await self._parties.consumer.tell("/control/behave", away)
+            await self._break(elapsed_s)
             await self._look(Stage.TRAFFIC)
             await self._clock.sleep(min(LOOK_EVERY_S, max(0.0, scenario.seconds - elapsed_s)))
-        await self._parties.venue.tell("/control/stop-emitting")
+        if self._parties.venue is not None:
+            await self._parties.venue.tell("/control/stop-emitting")
+
+    async def _break(self, elapsed_s: float) -> None:
+        """Give the orders that are due."""
+        scenario = self._scenario
+        while self._ahead and self._ahead[0][0].at_s <= elapsed_s:
+            spell, market = self._ahead.pop(0)
+            await market.order(spell)
+        if not self._told_away and elapsed_s >= scenario.away_at_s:
+            self._told_away, self._away_until = True, elapsed_s + scenario.away_s
+            away = {"mode": "503", "for_seconds": scenario.away_s}
+            await self._parties.consumer.tell("/control/behave", away)
 
     async def settle(self) -> str | None:
         """End the faults and wait until all is proven and delivered; returns what was not, in time."""
-        await parts.end_faults(self._parties.venue)
-        await self._parties.consumer.tell("/control/behave", {"mode": "ok"})
-        await self._parties.venue.tell(f"/control/drain?timeout_s={DRAIN_TIMEOUT_S}")
+        await self._end_faults()
         until = self._clock.monotonic() + SETTLE_TIMEOUT_S
         while True:
             look = await self._look(Stage.SETTLING)
             unsettled = look.unsettled()
-            if unsettled is None or self._clock.monotonic() > until:
+            now = self._clock.monotonic()
+            if unsettled is None or now > until:
                 return unsettled
+            if now - self._judged_at >= JUDGE_EVERY_S:
+                await self.judge([name for name in self._names() if not _is_good(look, name)])
+                self._judged_at = self._clock.monotonic()
             await self._clock.sleep(LOOK_EVERY_S)
 
+    async def _end_faults(self) -> None:
+        """Markets go on for a while without faults: a loss shows by what comes next."""
+        parties = self._parties
+        for market in parties.markets:
+            await market.calm()
+        await parties.consumer.tell("/control/behave", {"mode": "ok"})
+        if parties.venue is not None:
+            await parts.end_faults(parties.venue)
+        until = self._clock.monotonic() + (self._scenario.calm_s if parties.markets else 0.0)
+        while self._clock.monotonic() < until:
+            await self._look(Stage.CALM)
+            await self._clock.sleep(LOOK_EVERY_S)
+        for market in parties.markets:
+            await market.stop(drain_timeout_s=DRAIN_TIMEOUT_S)
+        if parties.venue is not None:
+            await parties.venue.tell(f"/control/drain?timeout_s={DRAIN_TIMEOUT_S}")
+
+    async def numbered_verdict(self) -> Verdict | None:
+        """The verdict on the numbered stream, where there is one."""
+        parties = self._parties
+        if parties.venue is None:
+            return None
+        return judge(
+            await parts.truth(parties.venue),
+            await parts.holdings(parties.consumer, NUMBERED),
+            NUMBERED,
+            await parties.consumer.ask("/control/state", ConsumerState),
+        )
+
+    async def judge(self, wanted: Sequence[str] | None = None) -> Mapping[str, SeriesVerdict]:
+        """The verdicts on the streams that the bridge numbers; ``wanted`` ones anew, all unless told."""
+        bridge = await parts.look_into(self._parties.database)
+        judged = dict(self.last.judged)
+        for market in self._parties.markets:
+            names = self._names() if wanted is None else wanted
+            judged |= await market.judge(self._parties.consumer, bridge.streams, names)
+        self.last = replace(self.last, judged=judged)
+        return judged
+
+    def _names(self) -> list[str]:
+        return [one.stream(channel) for one in self._scenario.followed for channel in one.channels]
+
     async def _look(self, stage: Stage) -> Look:
-        for child in self._parties.children:
-            child.require_alive()
+        parties = self._parties
+        parties.require_alive()
         elapsed_s = self._clock.monotonic() - self._began
+        markets: dict[str, MarketState] = {one.followed.venue: await one.state() for one in parties.markets}
         self.last = replace(
             self.last,
             stage=stage,
             elapsed_s=elapsed_s,
             consumer_away=stage is Stage.TRAFFIC and elapsed_s < self._away_until,
-            venue=await self._parties.venue.ask("/control/state", VenueState),
-            bridge=await parts.look_into(self._parties.database),
-            consumer=await self._parties.consumer.ask("/control/state", ConsumerState),
+            venue=None if parties.venue is None else await parties.venue.ask("/control/state", VenueState),
+            bridge=await parts.look_into(parties.database),
+            consumer=await parties.consumer.ask("/control/state", ConsumerState),
+            markets=markets,
         )
         self._watch(self.last)
         return self.last
+
+
+def _is_good(look: Look, name: str) -> bool:
+    return name in look.judged and look.judged[name].good
+
+
+def _planned(scenario: Scenario, markets: Sequence[Market]) -> list[tuple[Spell, Market]]:
+    """Every order to come, the earliest first."""
+    if not scenario.heavy:
+        return []
+    ahead = [
+        (spell, market)
+        for market in markets
+        for spell in plan(market.followed.venue, seed=scenario.seed, seconds=scenario.seconds)
+    ]
+    return sorted(ahead, key=lambda due: due[0].at_s)

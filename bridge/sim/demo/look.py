@@ -1,10 +1,14 @@
 """One look at everything: what the live view shows, and what tells that all has settled."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bridge.sim.demo.markets import MarketState
 from bridge.sim.demo.parts import Bridge, ConsumerState, VenueState
 from bridge.sim.demo.scenario import NUMBERED, Scenario
+from bridge.sim.demo.series import SeriesVerdict
 from bridge.store.overview import Cursor
 from bridge.store.streams import Stream
 
@@ -14,12 +18,16 @@ class Stage(StrEnum):
 
     STARTING = "starting"
     TRAFFIC = "traffic"
+    CALM = "calm"
     SETTLING = "settling"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The three parts at one moment; None where a part is not up yet. ``elapsed_s`` counts from the first event."""
+    """The parts at one moment; None where a part is not up yet. ``elapsed_s`` counts from the first event.
+
+    ``markets`` are the venues without numbers by name, ``judged`` the latest verdicts on their streams.
+    """
 
     scenario: Scenario
     stage: Stage
@@ -28,6 +36,8 @@ class Look:
     venue: VenueState | None = None
     bridge: Bridge | None = None
     consumer: ConsumerState | None = None
+    markets: Mapping[str, MarketState] = field(default_factory=dict)
+    judged: Mapping[str, SeriesVerdict] = field(default_factory=dict)
 
     def stream(self, name: str) -> Stream | None:
         """What the bridge says of a stream."""
@@ -52,17 +62,37 @@ class Look:
         return self.bridge.counts.get(state, 0) if self.bridge is not None else 0
 
     def unsettled(self) -> str | None:
-        """What is still to come once the venue is quiet; None when nothing is."""
+        """What is still to come once the venues are quiet; None when nothing is."""
+        if self.bridge is None or self.consumer is None:
+            return "the parts to answer"
+        waits = self._unproven() if self.scenario.numbered else None
+        return waits or self._open_in_time() or self._undelivered() or self._unjudged()
+
+    def _unproven(self) -> str | None:
         stream = self.stream(NUMBERED)
-        if self.venue is None or self.bridge is None or self.consumer is None or stream is None:
+        if self.venue is None or stream is None:
             return "the parts to answer"
         if stream.frontier is None or stream.frontier <= (self.venue.head or 0):
             return f"the proof up to {self.venue.head}, from {stream.frontier}"
-        if self.gaps("open"):
-            return f"{self.gaps('open')} open gaps"
+        return f"{self.gaps('open')} open gaps" if self.gaps("open") else None
+
+    def _open_in_time(self) -> str | None:
+        gaps = () if self.bridge is None else self.bridge.in_time
+        waiting = Counter(gap.stream for gap in gaps if gap.state == "open")
+        return f"{waiting.total()} open gaps of {', '.join(sorted(waiting)[:3])}" if waiting else None
+
+    def _undelivered(self) -> str | None:
+        assert self.bridge is not None
+        assert self.consumer is not None
         for each in self.bridge.overview.streams:
             cursor, received = self.cursor(each.name), self.consumer.of(each.name).last
             acknowledged = 0 if cursor is None else cursor.position
             if min(acknowledged, received) < each.position:
                 return f"the delivery of {each.name}: {min(acknowledged, received)} of {each.position}"
         return None
+
+    def _unjudged(self) -> str | None:
+        """Streams that do not hold everything yet, as was looked at a moment ago."""
+        names = [one.stream(channel) for one in self.scenario.followed for channel in one.channels]
+        waiting = [name for name in names if name not in self.judged or not self.judged[name].good]
+        return f"all of {', '.join(waiting[:3])}" if waiting else None

@@ -16,9 +16,11 @@ from bridge.sim.playbatman import Faults
 from bridge.store import gaps
 from bridge.store.engine import make_engine, store_errors
 from bridge.store.overview import GapRow, Overview, gaps_at_a_glance, read
+from bridge.store.streams import Stream
 
 ASK_TIMEOUT_S = 20.0
 GAPS_SHOWN_MAX = 400
+GAPS_COUNTED_MAX = 5_000
 
 T = TypeVar("T")
 
@@ -74,11 +76,21 @@ class ConsumerState(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """What the bridge's database says. ``gaps`` are the newest of the numbered stream, ``counts`` all by state."""
+    """What the bridge's database says.
+
+    ``gaps`` are the newest of the numbered stream, ``counts`` all of it by state; ``in_time`` are those of the
+    streams that the bridge numbers itself, newest first.
+    """
 
     overview: Overview
     gaps: tuple[GapRow, ...]
     counts: Mapping[str, int]
+    in_time: tuple[GapRow, ...] = ()
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """The streams by name."""
+        return {stream.name: stream for stream in self.overview.streams}
 
 
 class Part:
@@ -148,11 +160,13 @@ async def look_into(database: AsyncEngine) -> Bridge:
     with store_errors():
         async with database.connect() as connection:
             overview = await read(connection)
-            shown: Sequence[GapRow] = await gaps_at_a_glance(
-                connection, stream=NUMBERED, open_only=False, limit=GAPS_SHOWN_MAX
-            )
+            shown = await gaps_at_a_glance(connection, stream=NUMBERED, open_only=False, limit=GAPS_SHOWN_MAX)
+            in_time: Sequence[GapRow] = ()
+            if overview.follows:
+                newest = await gaps_at_a_glance(connection, stream=None, open_only=False, limit=GAPS_COUNTED_MAX)
+                in_time = [gap for gap in newest if gap.axis == "time"]
             counts: dict[str, int] = {}
             for stream in overview.streams:
                 if stream.name == NUMBERED:
                     counts = await gaps.counts(connection, stream_id=stream.id)
-    return Bridge(overview, tuple(shown), counts)
+    return Bridge(overview, tuple(shown), counts, tuple(in_time))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bridge.sim.demo.lines import lines_of, trouble_of
 from bridge.sim.demo.look import Look, Stage
 from bridge.sim.demo.scenario import NUMBERED
 
@@ -26,6 +27,32 @@ class PlainLines:
 
 def line(look: Look) -> str:
     """Everything that moves, in one line."""
+    return _of_markets(look) if look.scenario.followed else _of_the_numbered(look)
+
+
+def _of_markets(look: Look) -> str:
+    names = ", ".join(look.scenario.venues)
+    if look.bridge is None:
+        return f"starting: {names}, the bridge with a Postgres of its own, the consumer"
+    told = [f"{venue} {_moving(look, venue)}" for venue in look.scenario.venues]
+    waits = (look.unsettled() or "nothing") if look.stage is Stage.SETTLING else ""
+    return (
+        f"{look.elapsed_s:5.1f} s  {look.stage:<8}  {'  '.join(told)}"
+        + ("  [consumer away]" if look.consumer_away else "")
+        + (f"  waiting for {waits}" if waits else "")
+    )
+
+
+def _moving(look: Look, venue: str) -> str:
+    """Delivered of assigned, and what is wrong."""
+    lines = lines_of(look, venue)
+    wrong = [f"{count} gaps open"] if (count := sum(each.open for each in lines)) else []
+    wrong += [trouble] if (trouble := trouble_of(look, venue)) else []
+    told = f"{sum(each.delivered for each in lines)}/{sum(each.assigned for each in lines)}"
+    return told + (f" [{', '.join(wrong)}]" if wrong else "")
+
+
+def _of_the_numbered(look: Look) -> str:
     stream, cursor = look.stream(NUMBERED), look.cursor(NUMBERED)
     if look.venue is None or stream is None:
         return "starting: the venue, the bridge with a Postgres of its own, the consumer"

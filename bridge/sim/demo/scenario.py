@@ -3,12 +3,15 @@
 import base64
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.sim.demo.followed import FOLLOWED, Followed
 from bridge.sim.playbatman import MARKETS
 
+PLAYBATMAN = "playbatman"
+VENUES = (PLAYBATMAN, *FOLLOWED)
 SOURCE = "pb"
 NUMBERED = f"{SOURCE}.events"
 SOCKETED = f"{SOURCE}.ws"
@@ -20,8 +23,12 @@ INHERITED = ("BRIDGE_PG_BIN",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Rates and shares are from 0 to 1; ``away`` is when the consumer answers nothing but 503."""
+    """Rates and shares are from 0 to 1; ``away`` is when the consumer answers nothing but 503.
 
+    ``calm_s`` is how long things go on happening after the faults have ended: a loss shows by what comes next.
+    """
+
+    venues: tuple[str, ...] = (PLAYBATMAN,)
     seconds: float = 20.0
     seed: int = 7
     events_per_s: float = 40.0
@@ -29,6 +36,21 @@ class Scenario:
     fail_rate: float = 0.03
     away_after_share: float = 0.45
     away_share: float = 0.1
+    calm_s: float = 2.0
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the venue that numbers its events takes part."""
+        return PLAYBATMAN in self.venues
+
+    @property
+    def followed(self) -> tuple[Followed, ...]:
+        """The venues without numbers that take part."""
+        return tuple(one for name, one in FOLLOWED.items() if name in self.venues)
+
+    @property
+    def heavy(self) -> bool:
+        return self.faults == "heavy"
 
     @property
     def away_at_s(self) -> float:
@@ -67,7 +89,8 @@ def child_environ(environ: Mapping[str, str], keys: Keys, *, folder: Path, port:
         "HOST": "127.0.0.1",
         "PORT": str(port),
     }
-    return {**kept, **keys.environ(), **ours}
+    secrets_of_venues = {name: value for one in FOLLOWED.values() for name, value in one.secrets.items()}
+    return {**kept, **secrets_of_venues, **keys.environ(), **ours}
 
 
 def venue_arguments(scenario: Scenario, *, bridge_port: int) -> list[str]:
@@ -80,6 +103,16 @@ def venue_arguments(scenario: Scenario, *, bridge_port: int) -> list[str]:
     ]
 
 
+def market_arguments(scenario: Scenario, followed: Followed) -> list[str]:
+    """``bridge sim VENUE`` where nothing happens until it is told to; its clock is wrong from the start."""
+    options = [word for option in followed.options for word in ("--set", option)]
+    skew_s = followed.faults.skew_s if scenario.heavy else 0.0
+    return [
+        *("sim", followed.venue, "--port", "0", "--seed", str(scenario.seed), "--events-per-s", "0"),
+        *("--fault", f"skew_s={skew_s}", *options),
+    ]
+
+
 def consumer_arguments(scenario: Scenario, *, folder: Path) -> list[str]:
     return [
         *("consume", "--port", "0", "--seed", str(scenario.seed), "--fail-rate", str(scenario.fail_rate)),
@@ -87,14 +120,25 @@ def consumer_arguments(scenario: Scenario, *, folder: Path) -> list[str]:
     ]
 
 
-def bridge_toml(*, venue_port: int, consumer_port: int) -> str:
-    """The bridge's configuration: what a user would write, with the waits cut short so that a demo is not long."""
+def bridge_toml(*, ports: Mapping[str, int], consumer_port: int) -> str:
+    """The bridge's configuration: what a user would write, with the waits cut short so that a demo is not long.
+
+    ``ports`` are those of the venues that take part.
+    """
+    tables = [numbered_toml(ports[PLAYBATMAN])] if PLAYBATMAN in ports else []
+    tables += [one.toml(ports[name]) for name, one in FOLLOWED.items() if name in ports]
+    streams = [f"{SOURCE}.*"] if PLAYBATMAN in ports else []
+    streams += [f"{one.source}.*" for name, one in FOLLOWED.items() if name in ports]
+    return "\n".join([*tables, destination_toml(streams, consumer_port)])
+
+
+def numbered_toml(port: int) -> str:
     markets = ", ".join(f'"{market}"' for market in MARKETS)
     return f"""\
 [sources.{SOURCE}]
 venue    = "playbatman"
-rest_url = "http://127.0.0.1:{venue_port}"
-ws_url   = "ws://127.0.0.1:{venue_port}/ws"
+rest_url = "http://127.0.0.1:{port}"
+ws_url   = "ws://127.0.0.1:{port}/ws"
 api_key  = "${{PB_API_KEY}}"
 markets  = [{markets}]
 
@@ -116,11 +160,16 @@ requests_per_s  = 20
 timeout_s       = 3.0
 backoff_first_s = 0.2
 backoff_max_s   = 2.0
+"""
 
+
+def destination_toml(streams: Sequence[str], port: int) -> str:
+    taken = ", ".join(f'"{stream}"' for stream in streams)
+    return f"""\
 [destinations.{DESTINATION}]
-url           = "http://127.0.0.1:{consumer_port}/events"
+url           = "http://127.0.0.1:{port}/events"
 secret        = "${{LEDGER_SECRET}}"
-streams       = ["{SOURCE}.*"]
+streams       = [{taken}]
 allow_private = true
 timeout_s     = 3
 retry_first_s = 0.1

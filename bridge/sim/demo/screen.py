@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from bridge.sim.demo.board import draw_board
 from bridge.sim.demo.look import Look, Stage
 from bridge.sim.demo.scenario import NUMBERED, SOCKETED
 from bridge.store.overview import GapRow
@@ -22,8 +23,13 @@ GOOD, BAD, DIM, WAITING = "green", "bold red", "bright_black", "yellow"
 ENDED = {"open": WAITING, "recovered": GOOD, "void": DIM, "lost": BAD, "superseded": DIM}
 
 
+def drawn(look: Look, now: datetime) -> RenderableType:
+    """The whole screen: of the numbered venue alone, or of several."""
+    return draw_board(look) if look.scenario.followed else draw(look, now)
+
+
 def draw(look: Look, now: datetime) -> RenderableType:
-    """The whole screen."""
+    """The whole screen of the numbered venue."""
     if look.stage is Stage.STARTING or look.venue is None:
         return Spinner("dots", " starting a venue that lies, the bridge with a Postgres of its own, and a consumer")
     sides = Table.grid(expand=True)

@@ -33,13 +33,15 @@ class Terms:
 
     ``in_session``: ordered by its connection, else by (venue time, id). ``twins``: equal events have one natural
     id, and the n-th is held as id#n. ``unnoticed``: some losses cannot be noticed by anybody. ``repairs``: the
-    venue still has everything, so that nothing should be told as missing. ``untimed``: the venue tells no time.
+    venue still has everything, so that nothing should be told as missing, or where ``repaired`` is not empty,
+    nothing whose id holds that. ``untimed``: the venue tells no time.
     """
 
     in_session: bool = False
     twins: bool = False
     unnoticed: bool = False
     repairs: bool = False
+    repaired: str = ""
     untimed: bool = False
 
 

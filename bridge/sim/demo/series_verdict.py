@@ -16,6 +16,7 @@ from bridge.sim.demo.series import Gap, SeriesRow, SeriesVerdict, Terms, ms_of
 
 VENUE_KINDS = frozenset({Kind.EVENT, Kind.LATE, Kind.RECOVERED})
 
+EXAMPLES_MAX = 3
 WORDS: Mapping[str, str] = {
     "missing": "assigned by the venue, and neither delivered nor named by a gap",
     "told_missing": "told as missing although the venue still had them",
@@ -39,12 +40,18 @@ def judge_series(
     contents = Counter(_content(entry, terms) for entry in got)
     gaps = [msgspec.json.decode(e.data, type=Gap) for e in held if e.kind is Kind.GAP and e.data is not None]
     absent = _absent(known, contents, _begun(known, got, terms, since_ms), gaps, terms)
+    shifted = [] if terms.untimed else [entry for entry in got if _wrong_time(known, entry, terms)]
+    named = {
+        "missing": [row.id for row in absent.missing],
+        "unknown": [content for content in contents if not known.knows(content)],
+        "wrong_time": [f"{entry.id} at {entry.timestamp}" for entry in shifted],
+    }
     found = {
         "missing": len(absent.missing),
-        "told_missing": absent.told if terms.repairs else 0,
+        "told_missing": absent.unrepaired,
         "held_twice": _held_twice(known, contents, got),
         "unknown": sum(count for content, count in contents.items() if not known.knows(content)),
-        "wrong_time": 0 if terms.untimed else sum(1 for entry in got if _wrong_time(known, entry, terms)),
+        "wrong_time": len(shifted),
         "out_of_order": _steps_back(known, got, terms),
     }
     return SeriesVerdict(
@@ -53,10 +60,15 @@ def judge_series(
         delivered=len(got),
         gaps=len(gaps),
         unnoticed=absent.unnoticed,
-        examples=tuple(row.id for row in absent.missing[:3]),
-        problems=tuple(f"{stream}: {count} {WORDS[name]}" for name, count in found.items() if count),
+        examples=tuple(named["missing"][:EXAMPLES_MAX]),
+        problems=tuple(_problem(stream, name, count, named.get(name, ())) for name, count in found.items() if count),
         **{**found, "told_missing": absent.told},
     )
+
+
+def _problem(stream: str, name: str, count: int, examples: Sequence[str]) -> str:
+    such = f", such as {', '.join(examples[:EXAMPLES_MAX])}" if examples else ""
+    return f"{stream}: {count} {WORDS[name]}{such}"
 
 
 @dataclass(slots=True)
@@ -102,6 +114,7 @@ class _Known:
 class _Absent:
     missing: list[SeriesRow] = field(default_factory=list)
     told: int = 0
+    unrepaired: int = 0
     unnoticed: int = 0
 
 
@@ -119,6 +132,7 @@ def _absent(known: _Known, contents: Counter[str], begun: "_Begun", gaps: Sequen
                 short -= 1
             elif any(gap.names(row, numbers) for gap in gaps):
                 absent.told += short > 0
+                absent.unrepaired += short > 0 and terms.repairs and terms.repaired in row.id
                 short -= 1
             elif row.swallowed and terms.unnoticed:
                 absent.unnoticed += short > 0

@@ -4,20 +4,25 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bridge.sim.demo.board import summarise_board
 from bridge.sim.demo.course import Ended
 from bridge.sim.demo.look import Look
 from bridge.sim.demo.parts import ConsumerState
 from bridge.sim.demo.scenario import NUMBERED, SOCKETED
+from bridge.sim.demo.verdict import Verdict
 
 
 def summarise(ended: Ended) -> RenderableType:
     """The summary, in words."""
+    verdict = ended.verdict
+    if verdict is None or ended.look.scenario.followed:
+        return summarise_board(ended)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bright_black", justify="right", no_wrap=True)
     table.add_column()
-    for title, text in (*_upstream(ended.look), *_healing(ended.look), *_downstream(ended)):
+    for title, text in (*_upstream(ended.look), *_healing(ended.look), *_downstream(ended.look, verdict)):
         table.add_row(title, text)
-    return Group(Text(), table, Text(), _verdict(ended))
+    return Group(Text(), table, Text(), _verdict(ended, verdict))
 
 
 def _upstream(look: Look) -> list[tuple[str, str]]:
@@ -54,8 +59,8 @@ def _healing(look: Look) -> list[tuple[str, str]]:
     ]
 
 
-def _downstream(ended: Ended) -> list[tuple[str, str]]:
-    consumer = ended.look.consumer or ConsumerState(0, 0, 0, {})
+def _downstream(look: Look, verdict: Verdict) -> list[tuple[str, str]]:
+    consumer = look.consumer or ConsumerState(0, 0, 0, {})
     state = consumer.of(NUMBERED)
     late = sum(state.kinds.get(kind, 0) for kind in ("late", "recovered"))
     refused = consumer.requests - sum(each.held + each.duplicates for each in consumer.streams.values())
@@ -63,13 +68,12 @@ def _downstream(ended: Ended) -> list[tuple[str, str]]:
         (
             "the consumer",
             f"was sent {consumer.requests:,} requests, refused {max(0, refused):,}, got {state.duplicates:,} twice,"
-            f" and holds {ended.verdict.delivered:,} events" + (f", {late} of them told late" if late else ""),
+            f" and holds {verdict.delivered:,} events" + (f", {late} of them told late" if late else ""),
         )
     ]
 
 
-def _verdict(ended: Ended) -> RenderableType:
-    verdict = ended.verdict
+def _verdict(ended: Ended, verdict: Verdict) -> RenderableType:
     if ended.good:
         return Text.assemble(
             (" PROVEN ", "bold white on green"),

@@ -67,7 +67,7 @@ def judge(truth: Sequence[Assigned], held: Sequence[Held], stream: str, state: C
     return Verdict(
         assigned=len(rows),
         delivered=len(got),
-        problems=(*_problems(found), *_found_by_consumer(state)),
+        problems=(*_problems(found), *found_by_consumer(state)),
         **found,
     )
 
@@ -113,7 +113,7 @@ def _problems(found: Mapping[str, int]) -> list[str]:
     return [f"{count} {WORDS[name]}" for name, count in found.items() if count]
 
 
-def _found_by_consumer(state: ConsumerState) -> list[str]:
+def found_by_consumer(state: ConsumerState) -> list[str]:
     """What the consumer itself found wrong, whichever the stream."""
     found = {"signatures that do not verify": state.signature_failures, "bodies that cannot be read": state.malformed}
     problems = [f"{count} {what}" for what, count in found.items() if count]
