@@ -12,6 +12,7 @@ from bridge.sim.demo.look import Look, Stage
 from bridge.sim.demo.verdict import Verdict
 
 GOOD, BAD, DIM, WAITING = "green", "bold red", "bright_black", "yellow"
+BESIDE = "delivered beside what was assigned: present states, snapshots, changes in pieces"
 COLUMNS = (
     ("channel", "left", 33),
     ("assigned", "right", 8),
@@ -116,6 +117,8 @@ def _footnotes(look: Look, numbered: Verdict | None) -> list[RenderableType]:
         harm = ", ".join(f"{word} {count:,}" for word, count in harm_of(look, venue) if count)
         notes.append(Text.assemble((f"{venue:<12}", "bold"), (harm, DIM)))
         for line in lines_of(look, venue, numbered):
+            if line.beside:
+                notes.append(Text(f"  {line.stream}: {line.beside:,} {BESIDE}", DIM))
             if line.told:
                 notes.append(Text(f"  {line.stream}: {line.told:,} told as missing, {line.why}", DIM))
             if line.unnoticed:

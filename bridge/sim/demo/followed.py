@@ -74,7 +74,7 @@ class Followed:
             in_session=channel.in_session,
             twins=channel.model in (Model.NONE, Model.VALUE_LINKED),
             unnoticed=channel.unnoticed is not None,
-            untimed=channel.model is Model.VALUE_LINKED,
+            untimed=channel.model is Model.VALUE_LINKED or channel.repair is Repair.PULL,
             repairs=listed and mark is not None,
             repaired=mark or "",
         )

@@ -22,7 +22,8 @@ WHY_TOLD: Mapping[Repair, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLine:
-    """One stream. ``told`` events are named as missing by gaps, ``unnoticed`` ones are lost where nobody can notice.
+    """One stream. ``beside`` counts what is held and need not be: present states, snapshots, changes in pieces.
+    ``told`` events are named as missing by gaps, ``unnoticed`` ones are lost where nobody can notice.
 
     ``good`` is None while nobody has judged. ``why`` says why something may be told as missing here.
     """
@@ -33,6 +34,7 @@ class ChannelLine:
     healed: int
     gaps: int
     open: int
+    beside: int = 0
     told: int = 0
     unnoticed: int = 0
     good: bool | None = None
@@ -75,6 +77,7 @@ def _line(look: Look, followed: Followed, channel: Channel) -> ChannelLine:
         healed=sum(gap.found for gap in gaps) + kinds.get(Kind.LATE, 0) + kinds.get(Kind.RECOVERED, 0),
         gaps=len(gaps),
         open=sum(gap.state == "open" for gap in gaps),
+        beside=0 if verdict is None else max(0, verdict.delivered - _owed(verdict)),
         told=0 if verdict is None else verdict.told_missing,
         unnoticed=0 if verdict is None else verdict.unnoticed,
         good=None if verdict is None else verdict.good,
@@ -87,6 +90,11 @@ def _assigned(look: Look, followed: Followed, channel: Channel) -> int:
     state = look.markets.get(followed.venue)
     count = None if state is None else state.series.get(channel.series)
     return 0 if count is None else count.assigned
+
+
+def _owed(verdict: SeriesVerdict) -> int:
+    """How many entries of the venue's are accounted for by what it assigned."""
+    return verdict.assigned - verdict.told_missing - verdict.unnoticed - verdict.missing
 
 
 def _delivered(look: Look, stream: str) -> int:

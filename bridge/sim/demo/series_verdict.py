@@ -218,8 +218,14 @@ def _back_in_time(known: _Known, got: Sequence[Held], terms: Terms) -> int:
     for entry in got:
         if entry.kind is not Kind.EVENT:
             continue
-        rows = known.rows(_content(entry, terms))
-        at_ms = rows[0].at_ms if rows and not terms.untimed else float(ms_of(entry.timestamp))
+        at_ms = _time_of(known, entry, terms)
         steps += (at_ms, entry.id) <= last
         last = at_ms, entry.id
     return steps
+
+
+def _time_of(known: _Known, entry: Held, terms: Terms) -> float:
+    """The venue's time, finer than what the entry says; that of a listed state is when it was listed."""
+    said_ms = ms_of(entry.timestamp)
+    rows = [] if terms.untimed else known.rows(_content(entry, terms))
+    return next((row.at_ms for row in rows if int(row.at_ms) == said_ms), float(said_ms))
