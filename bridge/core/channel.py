@@ -76,6 +76,10 @@ class Channel:
         """Whether events are ordered by their connection, and not by their time."""
         return self.model in IN_SESSION
 
+    def stream_of(self, source: str) -> str:
+        """The name of the stream that the channel of ``source`` is."""
+        return f"{source}.{self.series}"
+
 
 class Link(NamedTuple):
     """Where an event stands in its session's chain.

@@ -1,7 +1,7 @@
 """A batch of submissions taken apart: the first telling of each number, later ones of the same, those without one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.event import Event, Transport
@@ -27,25 +27,35 @@ class Telling:
 
 @dataclass(slots=True)
 class Batch:
-    """``told`` counts the tellings by transport, less those that a reader only looked at again."""
+    """``told`` counts the tellings by transport, less those that a reader only looked at again.
+
+    ``given`` holds the numbers that the bridge gave to the events of a submission, by the submission's index.
+    """
 
     first: dict[int, Telling] = field(default_factory=dict)
     again: list[Telling] = field(default_factory=list)
     unnumbered: dict[str, Telling] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
+    given: dict[int, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, submissions: Sequence[Submission], stream: Stream) -> "Batch":
-        """Take ``submissions`` apart, in their order; a stream of the bridge's own numbers gets them here."""
+    def of(cls, submissions: Sequence[Submission], stream: Stream, known: Mapping[str, int] | None = None) -> "Batch":
+        """Take ``submissions`` apart, in their order; a stream of the bridge's own numbers gets them here.
+
+        ``known`` are the numbers that event ids have, where an id stands for one event; None where it does not.
+        """
         batch = cls()
         next_number = stream.head + 1
+        numbers = None if known is None else dict(known)
         for index, submission in enumerate(submissions):
             if submission.transport is None:
                 continue
             for event in submission.events:
                 if stream.numbering == "bridge":
-                    event = event._replace(sequence=next_number)
-                    next_number += 1
+                    number = next_number if numbers is None else numbers.setdefault(event.event_id, next_number)
+                    event = event._replace(sequence=number)
+                    next_number += number == next_number
+                    batch.given.setdefault(index, []).append(number)
                 reread = event.sequence is not None and event.sequence < submission.reread_below
                 batch.told[submission.transport.value] += not reread
                 batch._add(Telling(index, event, submission.transport, reread))
@@ -90,11 +100,15 @@ class Batch:
             if self.first[number].submission != HELD:
                 mine[self.first[number].submission].append(number)
         receipts = []
-        for submission, new in zip(submissions, mine, strict=True):
-            numbers = [event.sequence for event in submission.events if event.sequence is not None]
+        for index, (submission, new) in enumerate(zip(submissions, mine, strict=True)):
+            numbers = self.given.get(index) or _numbers(submission)
             differing = tuple(number for number in numbers if number in conflicts)
             receipts.append(Receipt(tuple(new), len(numbers) - len(new), differing, sightings, held))
         return receipts
+
+
+def _numbers(submission: Submission) -> list[int]:
+    return [event.sequence for event in submission.events if event.sequence is not None]
 
 
 def _pairs(tellings: Sequence[Telling]) -> list[tuple[Event, Transport]]:

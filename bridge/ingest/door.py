@@ -18,7 +18,7 @@ from bridge.core.errors import Overloaded, StoreRefused, StoreUnavailable
 from bridge.core.event import Event, Transport
 from bridge.ingest.submission import Answer, Finding, NewEpoch, Receipt, StreamSpec, Submission
 from bridge.ingest.transaction import Committed, commit, commit_plain
-from bridge.store import streams, sweeps
+from bridge.store import follows, streams, sweeps
 from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
 
@@ -163,6 +163,11 @@ class Door:
                         if spec.numbering == "venue":
                             await sweeps.ensure(
                                 connection, stream_id=row.id, kinds=SWEEP_KINDS, now=self._clock.now()
+                            )
+                        if spec.channel is not None:
+                            # Nobody has to connect for what comes by delivery; who listens says so himself.
+                            await follows.ensure(
+                                connection, stream_id=row.id, channel=spec.channel, state="subscribed"
                             )
                 self._lanes[stream] = _Lane(spec, row.id)
             return self._lanes[stream]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from bridge.core.channel import Channel
 from bridge.core.event import Event, Transport
 from bridge.store.evidence import Evidence
 
@@ -15,7 +16,9 @@ class StreamSpec:
 
     ``numbering`` is ``venue`` (events carry the sequence) or ``bridge`` (the door gives them one, on arrival).
     ``tell_below_base`` says whether an event below the stream's first number is told as late: true where the
-    stream begins at what the venue still had, false where an operator chose the beginning.
+    stream begins at what the venue still had, false where an operator chose the beginning. ``once`` is for numbers
+    of the bridge's own: an event is known by its id, and told again it is a repetition; otherwise every arrival is an
+    event. ``channel`` is what the stream is declared to be.
     """
 
     name: str
@@ -25,6 +28,8 @@ class StreamSpec:
     settle_max_s: float = 60.0
     suspect_after: int = 5
     tell_below_base: bool = True
+    once: bool = False
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.core.event import Kind
-from bridge.ingest import epochs, repeats
+from bridge.ingest import epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
@@ -53,6 +53,11 @@ class _Transaction:
     outcome: repeats.Outcome = field(default_factory=repeats.Outcome)
     entries: list[Entry] = field(default_factory=list)
     sighted: int = 0
+
+    @property
+    def undoubted(self) -> bool:
+        """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
+        return self.decided or self.stream.numbering == "bridge"
 
 
 async def commit(
@@ -115,6 +120,8 @@ async def commit_plain(
     The same thought is thought, over what is remembered. None: it asked for more, or somebody else has been at the
     stream since; nothing was done.
     """
+    if spec.once:
+        return None
     head = last.stream.head
     for submission in submissions:
         if submission.transport is None or any((event.sequence or head + 1) <= head for event in submission.events):
@@ -139,7 +146,8 @@ async def _learn(work: _Transaction, submissions: Sequence[Submission]) -> list[
     for finding in findings:
         work.stream = _with(work.stream, finding)
         work.decided = work.decided or finding.same_epoch
-    work.batch = Batch.of(submissions, work.stream)
+    known = await once.known_numbers(work.connection, work.stream, work.spec, submissions)
+    work.batch = Batch.of(submissions, work.stream, known)
     if work.decided:
         work.batch.add_held(await variants.take_held(work.connection, stream_id=work.stream.id))
     return findings
@@ -172,7 +180,7 @@ async def _store(work: _Transaction) -> None:
     first = work.batch.first
     if not first:
         return
-    if not work.decided and any(epochs.is_stranger(work.stream, telling.event) for telling in first.values()):
+    if not work.undoubted and any(epochs.is_stranger(work.stream, telling.event) for telling in first.values()):
         work.stream = replace(work.stream, suspect_at=work.stream.suspect_at or work.now)
     if work.stream.suspect_at is not None:
         work.outcome.held = await repeats.hold(work.connection, work.stream, work.batch.numbered(), work.now)
@@ -191,7 +199,7 @@ async def _store(work: _Transaction) -> None:
         work.spec,
         work.batch.repeated(work.fresh),
         work.now,
-        decided=work.decided,
+        decided=work.undoubted,
     )
 
 
@@ -222,6 +230,10 @@ async def _tell_late(work: _Transaction) -> None:
 async def _sight(work: _Transaction) -> None:
     """Keep what carries no number, and match it with its numbered row, whichever of the two came first."""
     stream, batch = work.stream, work.batch
+    if work.spec.once:
+        fresh = [(batch.first[n].event, batch.first[n].transport) for n in sorted(work.fresh)]
+        await once.remember(work.connection, stream, fresh, work.now)
+        return
     unmatched = stream.unmatched
     new_ids: list[str] = []
     if batch.unnumbered:

@@ -1,4 +1,7 @@
-"""Follows: what the channel of a stream is declared to be, and how far in venue time the stream is complete."""
+"""Follows: what the channel of a stream is declared to be, and how far in venue time the stream is complete.
+
+A stream that the door numbers or proves is declared here too, and knows nothing of venue time.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +37,8 @@ class Follow:
 _COLUMNS = "stream_id, model, repair, reach, unnoticed, settled_until, last_number, state, detail, dropped"
 
 _ENSURE = text("""
-INSERT INTO follows (stream_id, model, repair, reach, unnoticed)
-VALUES (:stream_id, :model, :repair, :reach, :unnoticed)
+INSERT INTO follows (stream_id, model, repair, reach, unnoticed, state)
+VALUES (:stream_id, :model, :repair, :reach, :unnoticed, :state)
 ON CONFLICT (stream_id) DO UPDATE
 SET model = excluded.model, repair = excluded.repair, reach = excluded.reach, unnoticed = excluded.unnoticed
 """)
@@ -71,14 +74,15 @@ WHERE stream_id = :stream_id AND epoch = 1 ORDER BY sequence DESC LIMIT :limit
 """)
 
 
-async def ensure(conn: Executes, *, stream_id: int, channel: Channel) -> Follow:
-    """Declare the stream's channel; how the stream stands."""
+async def ensure(conn: Executes, *, stream_id: int, channel: Channel, state: str = "connecting") -> Follow:
+    """Declare the stream's channel; how the stream stands. ``state`` is what a new one begins with."""
     values = {
         "stream_id": stream_id,
         "model": channel.model.value,
         "repair": channel.repair.value,
         "reach": channel.reach,
         "unnoticed": channel.unnoticed,
+        "state": state,
     }
     await conn.execute(_ENSURE, values)
     return Follow(*(await conn.execute(_READ, {"stream_id": stream_id})).one())

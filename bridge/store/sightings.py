@@ -1,4 +1,7 @@
-"""Sightings: deliveries that carried no number, durable by their id until the numbered row turns up."""
+"""Sightings: deliveries that carried no number, durable by their id until the numbered row turns up.
+
+Where it is the bridge that numbers them, they have their number at once, and are how a repetition is known.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,13 +22,18 @@ class Match(NamedTuple):
 
 
 _INSERT = text("""
-INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload)
-SELECT :stream_id, event_id, type, key, transport, :received_at, payload
+INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload, epoch, sequence)
+SELECT :stream_id, event_id, type, key, transport, :received_at, payload, :epoch, sequence
 FROM unnest(CAST(:event_ids AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]),
-            CAST(:transports AS text[]), CAST(:payloads AS bytea[]))
-     AS seen (event_id, type, key, transport, payload)
+            CAST(:transports AS text[]), CAST(:payloads AS bytea[]), CAST(:sequences AS bigint[]))
+     AS seen (event_id, type, key, transport, payload, sequence)
 ON CONFLICT DO NOTHING
 RETURNING event_id
+""")
+
+_NUMBERS = text("""
+SELECT event_id, sequence FROM sightings
+WHERE stream_id = :stream_id AND event_id = ANY(CAST(:event_ids AS text[])) AND sequence IS NOT NULL
 """)
 
 _MATCH = text("""
@@ -61,8 +69,9 @@ async def insert(
     stream_id: int,
     seen: Sequence[tuple[Event, Transport]],
     received_at: datetime,
+    epoch: int | None = None,
 ) -> list[str]:
-    """Store sightings (each id once, ascending); returns the ids that are new."""
+    """Store sightings (each id once); returns the ids that are new. ``epoch`` goes with the numbers they have."""
     rows = [event for event, _ in seen]
     values = {
         "stream_id": stream_id,
@@ -72,8 +81,16 @@ async def insert(
         "keys": [event.key for event in rows],
         "transports": [transport.value for _, transport in seen],
         "payloads": [event.payload for event in rows],
+        "sequences": [event.sequence for event in rows],
+        "epoch": epoch,
     }
     return list((await conn.execute(_INSERT, values)).scalars())
+
+
+async def numbers(conn: Executes, *, stream_id: int, event_ids: Sequence[str]) -> dict[str, int]:
+    """The numbers that these ids have, as far as they have one."""
+    rows = await conn.execute(_NUMBERS, {"stream_id": stream_id, "event_ids": list(event_ids)})
+    return {row[0]: row[1] for row in rows}
 
 
 async def match(conn: Executes, *, stream_id: int, matches: Sequence[Match]) -> int:
