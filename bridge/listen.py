@@ -29,6 +29,13 @@ class Connection(NamedTuple):
     detail: str = ""
 
 
+class Streams(NamedTuple):
+    """Where what the socket says goes, and whose tail is read again because of it."""
+
+    told: str
+    numbered: str
+
+
 Report = Callable[[Connection], Awaitable[None]]
 
 
@@ -65,11 +72,12 @@ async def listen(
     clock: Clock,
     report: Report,
     *,
+    streams: Streams,
     limits: ListenLimits | None = None,
     loud: Loud | None = None,
 ) -> None:
     """Listen until cancelled. ``report`` is told the connection's state whenever it changes, the newest only."""
-    listener = _Listener(source, door, clock, report, limits or ListenLimits(), loud or Loud(clock))
+    listener = _Listener(source, door, clock, report, streams, limits or ListenLimits(), loud or Loud(clock))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listener.read())
         tasks.create_task(listener.store())
@@ -86,6 +94,7 @@ class _Listener:
         door: ListeningDoor,
         clock: Clock,
         report: Report,
+        streams: Streams,
         limits: ListenLimits,
         loud: Loud,
     ) -> None:
@@ -93,6 +102,7 @@ class _Listener:
         self._door = door
         self._clock = clock
         self._report = report
+        self._streams = streams
         self._limits = limits
         self._loud = loud
         self._waiting: deque[Event] = deque()
@@ -117,22 +127,22 @@ class _Listener:
 
     async def store(self) -> None:
         """Hand what waits to the door, until the door takes it."""
-        stream = f"{self._source.name}.ws"
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
                 size = min(len(self._waiting), self._limits.batch_events_max)
                 batch = [self._waiting.popleft() for _ in range(size)]
-                await self._until_taken(partial(self._door.accept, stream, batch, transport=Transport.WEBSOCKET))
+                await self._until_taken(
+                    partial(self._door.accept, self._streams.told, batch, transport=Transport.WEBSOCKET)
+                )
 
     async def ring(self) -> None:
         """Have the numbered stream's tail read."""
-        stream = f"{self._source.name}.events"
         while True:
             await self._bell.wait()
             self._bell.clear()
-            await self._until_taken(partial(self._door.ring, stream))
+            await self._until_taken(partial(self._door.ring, self._streams.numbered))
             await self._clock.sleep(self._limits.ring_every_s)
 
     async def tell(self) -> None:

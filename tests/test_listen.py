@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from bridge.clock import ManualClock
 from bridge.core.errors import BridgeError, Overloaded, StoreUnavailable
 from bridge.core.event import Event, Transport
-from bridge.listen import Connection, ListenLimits, listen
+from bridge.listen import Connection, ListenLimits, Streams, listen
 from bridge.sources.base import Connected, Disconnected, LiveUpdate
 from bridge.sources.loud import Loud
 from tests.events import event
 
 PATIENCE_S = 10
+STREAMS = Streams(told="pb.ws", numbered="pb.events")
 
 
 class Radio:
@@ -106,7 +107,7 @@ async def listening(*, waiting_max: int = 100, batch_max: int = 10) -> AsyncIter
     loud = Loud(clock, write=lambda name, **fields: None)
     limits = ListenLimits(events_waiting_max=waiting_max, batch_events_max=batch_max)
     async with asyncio.TaskGroup() as tasks:
-        loop = tasks.create_task(listen(radio, door, clock, door.report, limits=limits, loud=loud))
+        loop = tasks.create_task(listen(radio, door, clock, door.report, streams=STREAMS, limits=limits, loud=loud))
         yield Set(radio, door, loud)
         loop.cancel()
     assert radio.closed

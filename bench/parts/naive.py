@@ -4,6 +4,7 @@ Everything in its favour: the bare driver, one statement, one round trip, as man
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import asyncpg
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from bench.parts.edge import CLOCK, serve_app
 from bridge.clock import Clock
 from bridge.core.event import Event, Transport
-from bridge.core.signature import SignatureProfile
+from bridge.core.signature import SignatureProfile, verify
 from bridge.sources.playbatman.webhook import WebhookReader
 from bridge.web.hooks import Hooks, Receiver
 
@@ -66,7 +67,7 @@ async def run(options: Options) -> None:
         await pool.execute(_CREATE)
         receivers = {
             "pb": Receiver(
-                source=_Source(), stream="pb.events", profile=SignatureProfile(), secrets=(options.secret,)
+                source=_Source(), stream="pb.events", genuine=partial(verify, SignatureProfile(), (options.secret,))
             )
         }
         await serve_app(Hooks(receivers, _Door(pool, CLOCK), CLOCK))

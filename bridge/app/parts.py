@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bridge.clock import Clock
 from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.config.playbatman import Replay
 from bridge.config.settings import Settings
 from bridge.config.shapes import Destination
+from bridge.core.channel import Channel, Model
 from bridge.core.destination import DestinationPolicy
 from bridge.core.signing import decode_secret
 from bridge.deliver.limits import DeliveryLimits
@@ -15,49 +17,57 @@ from bridge.ingest import StreamSpec
 from bridge.listen import ListenLimits
 from bridge.reconcile import ReplayLimits
 from bridge.sources.market import MarketSource
+from bridge.sources.playbatman.channels import channels_of
 from bridge.sources.playbatman.source import PlayBatman
-from bridge.sources.registry import open_source
 from bridge.web.hooks import Receiver
-from bridge.wiring.markets import open_market
+from bridge.wiring import markets
+from bridge.wiring.markets import delivered, open_market
 from bridge.wiring.playbatman import options_of, receiver_of
 
 DICE = random.SystemRandom()
 """For jitter: no two processes are to wait in step."""
 
 
-def numbered(source: str) -> str:
-    """The stream of the events that the venue numbers."""
-    return f"{source}.events"
-
-
-def socketed(source: str) -> str:
-    """The stream of what the socket said."""
-    return f"{source}.ws"
-
-
 def stream_specs(settings: Settings) -> dict[str, StreamSpec]:
-    """Every stream that the configured sources give."""
-    specs: dict[str, StreamSpec] = {}
+    """Every stream that comes in by the door, from the channel tables of the configured sources.
+
+    Whatever is followed instead has its streams made by its follower.
+    """
+    specs: list[StreamSpec] = []
     for name, source in settings.numbered.items():
         replay = source.replay
-        specs[numbered(name)] = StreamSpec(
-            name=numbered(name),
-            source=name,
-            numbering="venue",
-            settle_s=replay.settle_s,
-            settle_max_s=replay.settle_max_s,
-            suspect_after=replay.suspect_after,
-            tell_below_base=replay.start == "oldest",
-        )
-        if source.ws_url is not None:
-            specs[socketed(name)] = StreamSpec(socketed(name), name, "bridge", settle_s=replay.settle_s)
-    return specs
+        specs += [
+            replace(
+                _spec(name, channel),
+                settle_s=replay.settle_s,
+                settle_max_s=replay.settle_max_s,
+                suspect_after=replay.suspect_after,
+                tell_below_base=replay.start == "oldest",
+            )
+            for channel in channels_of(socket=source.ws_url is not None)
+        ]
+    for name, followed in settings.followed.items():
+        specs += [_spec(name, channel) for channel in delivered(followed)]
+    return {spec.name: spec for spec in specs}
+
+
+def _spec(source: str, channel: Channel) -> StreamSpec:
+    """A channel without the venue's numbers gets ours on arrival; where it has ids, each of them once."""
+    numbered = channel.model is Model.SPARSE
+    return StreamSpec(
+        name=channel.stream_of(source),
+        source=source,
+        numbering="venue" if numbered else "bridge",
+        once=bool(channel.id_fields) and not numbered,
+        settle_s=channel.settle_s,
+        channel=channel,
+    )
 
 
 def open_sources(settings: Settings, clock: Clock) -> dict[str, PlayBatman]:
     """The configured sources, each with its own REST client. Close them when done."""
     return {
-        name: open_source(options_of(source), clock=clock, jitter=DICE.random)
+        name: PlayBatman(options_of(source), clock=clock, jitter=DICE.random)
         for name, source in settings.numbered.items()
     }
 
@@ -70,6 +80,7 @@ def open_markets(settings: Settings, clock: Clock) -> dict[str, MarketSource]:
 def receivers(settings: Settings, sources: Mapping[str, PlayBatman]) -> dict[str, Receiver]:
     """The receivers of the sources that have a webhook."""
     made = {name: receiver_of(source, sources[name]) for name, source in settings.numbered.items()}
+    made |= {name: markets.receiver_of(source) for name, source in settings.followed.items()}
     return {name: receiver for name, receiver in made.items() if receiver is not None}
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge import worker
 from bridge.app import parts
 from bridge.app.following import following
+from bridge.app.reading import reading
 from bridge.clock import Clock
 from bridge.config.settings import Settings
 from bridge.core.event import Kind
@@ -21,12 +22,10 @@ from bridge.deliver.deliverer import Deliverer
 from bridge.egress import HttpEgress
 from bridge.ingest import Committed, Door
 from bridge.ingest.followed import Appended, Chapter
-from bridge.listen import Connection, listen
 from bridge.metrics import Metrics
-from bridge.reconcile import Reconciler
 from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.source import PlayBatman
-from bridge.store import connections, cursors, leases
+from bridge.store import cursors, leases
 from bridge.store.engine import make_engine, require_head, store_errors
 from bridge.store.hints import Notifier, listen_for_hints
 from bridge.web.app import web_app
@@ -219,36 +218,8 @@ class _Process:
 
     def _source_work(self, name: str) -> worker.SourceWork:
         configured, source = self._settings.numbered[name], self._sources[name]
-        limits = parts.replay_limits(configured)
-        reconciler = Reconciler(
-            self._engine,
-            self.door,
-            self._clock,
-            source.replay,
-            stream=parts.numbered(name),
-            source=name,
-            limits=limits,
-            dice=parts.DICE,
-        )
-
-        async def report(connection: Connection) -> None:
-            log.info("socket.changed", source=name, state=connection.state, detail=connection.detail)
-            with store_errors():
-                async with self._engine.begin() as opened:
-                    await connections.put(
-                        opened, source=name, state=connection.state, detail=connection.detail, now=self._clock.now()
-                    )
-
-        async def live() -> None:
-            if source.has_socket:
-                await listen(source, self.door, self._clock, report, limits=parts.listen_limits(configured))
-
-        sweeps = (
-            worker.Sweep("gap", self._settings.limits.gap_sweep_every_s),
-            worker.Sweep("tail", limits.every_s),
-            worker.Sweep("audit", limits.audit_every_s),
-        )
-        return worker.SourceWork(name, live, reconciler.tick, sweeps)
+        every_s = self._settings.limits.gap_sweep_every_s
+        return reading(source, configured, self._engine, self.door, self._clock, gap_sweep_every_s=every_s)
 
     def _follow_work(self, name: str, market: MarketSource) -> worker.SourceWork:
         limits = follow_limits(self._settings.followed[name])

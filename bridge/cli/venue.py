@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from bridge.clock import Clock
 from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.sources.playbatman.source import PlayBatman
-from bridge.sources.registry import open_source
 from bridge.wiring.playbatman import options_of
 
 
 @asynccontextmanager
 async def opened(configured: NumberedSource, clock: Clock) -> AsyncIterator[PlayBatman]:
     """The source, closed after the block."""
-    source = open_source(options_of(configured), clock=clock, jitter=random.SystemRandom().random)
+    source = PlayBatman(options_of(configured), clock=clock, jitter=random.SystemRandom().random)
     try:
         yield source
     finally:

@@ -7,12 +7,13 @@ has returned from the commit that holds it.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from bridge.clock import Clock
 from bridge.core.errors import Overloaded, StoreUnavailable
 from bridge.core.event import Event, Transport
-from bridge.core.signature import Headers, SignatureProfile, verify
+from bridge.core.signature import Headers
 from bridge.sources.base import Malformed
 from bridge.sources.loud import Loud
 
@@ -20,6 +21,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Observe = Callable[[str, int, float], None]
+Genuine = Callable[[Headers, bytes, datetime], bool]
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_TIMEOUT_S = 10.0
@@ -44,12 +46,15 @@ class Parsing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """What is pinned for one source. ``delivery_headers`` may name the delivery, the preferred first."""
+    """What is pinned for one source.
+
+    ``genuine`` says whether headers and body, at this time, are the venue's: it holds the secrets, and takes the same
+    time whichever of them fits. ``delivery_headers`` may name the delivery, the preferred first.
+    """
 
     source: Parsing
     stream: str
-    profile: SignatureProfile
-    secrets: tuple[str, ...] = field(repr=False)
+    genuine: Genuine = field(repr=False)
     delivery_headers: tuple[str, ...] = ("X-Webhook-Delivery", "X-Webhook-Id")
     body_bytes_max: int = BODY_BYTES_MAX
 
@@ -145,7 +150,7 @@ class Hooks:
     def read(self, known: Known, headers: Headers, body: bytes) -> Event:
         """The event in ``body``, if it is genuine. Raises Refusal."""
         receiver = known.receiver
-        if not verify(receiver.profile, receiver.secrets, headers, body, self._clock.now()):
+        if not receiver.genuine(headers, body, self._clock.now()):
             raise Refusal(401)
         try:
             return receiver.source.parse_webhook(body, _first_of(headers, known.delivery_headers))

@@ -5,12 +5,7 @@ from pydantic import SecretStr
 from bridge.config.bybit import Bybit
 from bridge.sources.bybit.options import BybitOptions
 from bridge.sources.bybit.reach import Reach
-from bridge.sources.rest import RestLimits
-from bridge.sources.socket import SocketLimits
-from bridge.sources.wire import WireLimits
-
-RESERVE_SHARE = 0.2
-"""The share of a second's quota that is kept back for urgent reads."""
+from bridge.wiring.limits import rest_limits, socket_limits, wire_limits
 
 
 def options_of(settings: Bybit) -> BybitOptions:
@@ -42,24 +37,9 @@ def options_of(settings: Bybit) -> BybitOptions:
             order_lookback_s=rest.order_lookback_s,
             rows_max=rest.rows_max,
         ),
-        rest=RestLimits(
-            requests_per_s=rest.requests_per_s,
-            reserve=rest.requests_per_s * RESERVE_SHARE,
-            timeout_s=rest.timeout_s,
-            backoff_first_s=rest.backoff_first_s,
-            backoff_max_s=rest.backoff_max_s,
-            retry_after_max_s=rest.retry_after_max_s,
-            body_bytes_max=rest.page_bytes_max,
-        ),
-        socket=SocketLimits(
-            ping_interval_s=socket.ping_interval_s,
-            silence_s=socket.silence_s,
-            acknowledge_timeout_s=socket.acknowledge_timeout_s,
-            backoff_first_s=socket.backoff_first_s,
-            backoff_max_s=socket.backoff_max_s,
-            refused_retry_s=socket.unauthorized_retry_s,
-        ),
-        wire=WireLimits(connect_timeout_s=socket.connect_timeout_s, frame_bytes_max=socket.frame_bytes_max),
+        rest=rest_limits(rest, requests_per_s=rest.requests_per_s, body_bytes_max=rest.page_bytes_max),
+        socket=socket_limits(socket, silence_s=socket.silence_s, refused_retry_s=socket.unauthorized_retry_s),
+        wire=wire_limits(socket),
     )
 
 

@@ -4,16 +4,13 @@ from zoneinfo import ZoneInfo
 
 from bridge.config.cryptomus import Cryptomus, Payments
 from bridge.core.body_signature import BodySignature
-from bridge.sources.cryptomus.channels import topic_of
+from bridge.sources.cryptomus.channels import PAYMENTS, topic_of
 from bridge.sources.cryptomus.history import HistoryOptions
 from bridge.sources.cryptomus.pages import PageLimits
 from bridge.sources.cryptomus.source import CryptomusOptions
-from bridge.sources.rest import RestLimits
-from bridge.sources.socket import SocketLimits
-from bridge.sources.wire import WireLimits
-
-RESERVE_SHARE = 0.2
-"""The share of a second's quota that is kept back for tokens."""
+from bridge.sources.cryptomus.webhook import PaymentReader
+from bridge.web.hooks import Receiver
+from bridge.wiring.limits import rest_limits, socket_limits, wire_limits
 
 
 def options_of(settings: Cryptomus) -> CryptomusOptions:
@@ -36,24 +33,23 @@ def options_of(settings: Cryptomus) -> CryptomusOptions:
             markets_max=lists.markets_max,
             patience_s=lists.open_orders_patience_s,
         ),
-        rest=RestLimits(
-            requests_per_s=lists.requests_per_s,
-            reserve=lists.requests_per_s * RESERVE_SHARE,
-            timeout_s=lists.timeout_s,
-            backoff_first_s=lists.backoff_first_s,
-            backoff_max_s=lists.backoff_max_s,
-            retry_after_max_s=lists.retry_after_max_s,
-            body_bytes_max=lists.page_bytes_max,
-        ),
-        socket=SocketLimits(
-            ping_interval_s=socket.ping_interval_s,
-            silence_s=socket.silence_s,
-            acknowledge_timeout_s=socket.acknowledge_timeout_s,
-            backoff_first_s=socket.backoff_first_s,
-            backoff_max_s=socket.backoff_max_s,
-            refused_retry_s=socket.refused_retry_s,
-        ),
-        wire=WireLimits(connect_timeout_s=socket.connect_timeout_s, frame_bytes_max=socket.frame_bytes_max),
+        rest=rest_limits(lists, requests_per_s=lists.requests_per_s, body_bytes_max=lists.page_bytes_max),
+        socket=socket_limits(socket, silence_s=socket.silence_s, refused_retry_s=socket.refused_retry_s),
+        wire=wire_limits(socket),
+    )
+
+
+def receiver_of(settings: Cryptomus) -> Receiver | None:
+    """What the receiver pins for callbacks of payments; None where the source takes none."""
+    webhook = settings.webhook
+    if webhook is None:
+        return None
+    return Receiver(
+        source=PaymentReader(webhook.member),
+        stream=PAYMENTS.stream_of(settings.name),
+        genuine=payments_of(webhook).verify,
+        delivery_headers=(),
+        body_bytes_max=webhook.body_bytes_max,
     )
 
 

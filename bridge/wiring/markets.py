@@ -8,13 +8,16 @@ from bridge.config.bybit import Bybit
 from bridge.config.cryptomus import Cryptomus
 from bridge.config.poloniex_v1 import PoloniexV1
 from bridge.config.settings import Followed
+from bridge.core.channel import Channel
 from bridge.core.errors import ConfigError
 from bridge.follow.limits import FollowLimits
 from bridge.sources.bybit.source import Bybit as BybitSource
+from bridge.sources.cryptomus.channels import PAYMENTS
 from bridge.sources.cryptomus.source import Cryptomus as CryptomusSource
 from bridge.sources.market import MarketSource
 from bridge.sources.poloniex_v1.source import PoloniexV1 as PoloniexV1Source
 from bridge.sources.poloniex_v3.source import PoloniexV3 as PoloniexV3Source
+from bridge.web.hooks import Receiver
 from bridge.wiring import bybit, cryptomus, poloniex_v1, poloniex_v3
 
 
@@ -36,6 +39,24 @@ def _opening(settings: Followed) -> Callable[..., MarketSource]:
             return partial(PoloniexV1Source, poloniex_v1.options_of(settings))
         case _:
             return partial(PoloniexV3Source, poloniex_v3.options_of(settings))
+
+
+def delivered(settings: Followed) -> tuple[Channel, ...]:
+    """The channels that the venue delivers to us, beside those that are followed."""
+    match settings:
+        case Cryptomus(webhook=webhook) if webhook is not None:
+            return (PAYMENTS,)
+        case _:
+            return ()
+
+
+def receiver_of(settings: Followed) -> Receiver | None:
+    """What the receiver pins for a source; None where it takes no deliveries."""
+    match settings:
+        case Cryptomus():
+            return cryptomus.receiver_of(settings)
+        case _:
+            return None
 
 
 def follow_limits(settings: Followed) -> FollowLimits:

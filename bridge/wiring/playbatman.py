@@ -1,16 +1,14 @@
 """From what is configured to the options of the parts that hear a venue. At the edge: it knows the configuration."""
 
+from functools import partial
+
 from bridge.config.playbatman import PlayBatman, Webhook
-from bridge.core.signature import SignatureProfile
+from bridge.core.signature import SignatureProfile, verify
+from bridge.sources.playbatman.channels import EVENTS
 from bridge.sources.playbatman.envelope import EnvelopeNames
 from bridge.sources.playbatman.source import PlayBatmanOptions
-from bridge.sources.rest import RestLimits
-from bridge.sources.socket import SocketLimits
-from bridge.sources.wire import WireLimits
 from bridge.web.hooks import Parsing, Receiver
-
-RESERVE_SHARE = 0.2
-"""The share of a second's quota that is kept back for urgent reads."""
+from bridge.wiring.limits import rest_limits, socket_limits, wire_limits
 
 
 def options_of(settings: PlayBatman) -> PlayBatmanOptions:
@@ -25,27 +23,9 @@ def options_of(settings: PlayBatman) -> PlayBatmanOptions:
         close_unauthorized=socket.close_unauthorized,
         names=_names(settings.webhook),
         more_fields=replay.more_fields,
-        rest=RestLimits(
-            requests_per_s=replay.requests_per_s,
-            reserve=replay.requests_per_s * RESERVE_SHARE,
-            timeout_s=replay.timeout_s,
-            backoff_first_s=replay.backoff_first_s,
-            backoff_max_s=replay.backoff_max_s,
-            retry_after_max_s=replay.retry_after_max_s,
-            body_bytes_max=replay.page_bytes_max,
-        ),
-        socket=SocketLimits(
-            ping_interval_s=socket.ping_interval_s,
-            silence_s=socket.silence_s,
-            acknowledge_timeout_s=socket.acknowledge_timeout_s,
-            backoff_first_s=socket.backoff_first_s,
-            backoff_max_s=socket.backoff_max_s,
-            refused_retry_s=socket.unauthorized_retry_s,
-        ),
-        wire=WireLimits(
-            connect_timeout_s=socket.connect_timeout_s,
-            frame_bytes_max=socket.frame_bytes_max,
-        ),
+        rest=rest_limits(replay, requests_per_s=replay.requests_per_s, body_bytes_max=replay.page_bytes_max),
+        socket=socket_limits(socket, silence_s=socket.silence_s, refused_retry_s=socket.unauthorized_retry_s),
+        wire=wire_limits(socket),
     )
 
 
@@ -54,11 +34,11 @@ def receiver_of(settings: PlayBatman, source: Parsing) -> Receiver | None:
     webhook = settings.webhook
     if webhook is None:
         return None
+    secrets = tuple(secret.get_secret_value() for secret in webhook.secrets)
     return Receiver(
         source=source,
-        stream=f"{settings.name}.events",
-        profile=profile_of(webhook),
-        secrets=tuple(secret.get_secret_value() for secret in webhook.secrets),
+        stream=EVENTS.stream_of(settings.name),
+        genuine=partial(verify, profile_of(webhook), secrets),
         delivery_headers=webhook.delivery_id_header,
         body_bytes_max=webhook.body_bytes_max,
     )

@@ -6,9 +6,7 @@ from bridge.sources.poloniex_v1.conversation import Manners
 from bridge.sources.poloniex_v1.lists import ListLimits
 from bridge.sources.poloniex_v1.options import PoloniexV1Options
 from bridge.sources.poloniex_v1.signing import Keys
-from bridge.sources.rest import RestLimits
-from bridge.sources.socket import SocketLimits
-from bridge.sources.wire import WireLimits
+from bridge.wiring.limits import rest_limits, socket_limits, wire_limits
 
 RESERVE_SHARE = 0.3
 """The share of a second's quota that is kept back for what heals a book."""
@@ -16,7 +14,7 @@ RESERVE_SHARE = 0.3
 
 def options_of(settings: Settings) -> PoloniexV1Options:
     """A venue's options. Raises ValueError for a channel it does not have, or that needs a key there is none of."""
-    keys, limits = _keys(settings), settings.limits
+    keys, limits, rest, socket = _keys(settings), settings.limits, settings.rest, settings.ws
     channels = channels_of(settings.channels)
     private = [channel.topic for channel in channels if channel.private]
     if private and keys is None:
@@ -35,11 +33,20 @@ def options_of(settings: Settings) -> PoloniexV1Options:
         frames_max=limits.frames_per_10s,
         frames_period_s=10.0,
         suspect_jumps=settings.execution_gap == "suspect",
-        manners=Manners(tunnels=settings.tunnels, batch_topics_max=settings.ws.batch_topics_max),
+        manners=Manners(tunnels=settings.tunnels, batch_topics_max=socket.batch_topics_max),
         lists=_lists(settings),
-        rest=_rest(settings),
-        socket=_socket(settings),
-        wire=WireLimits(connect_timeout_s=settings.ws.connect_timeout_s, frame_bytes_max=settings.ws.frame_bytes_max),
+        rest=rest_limits(
+            rest,
+            requests_per_s=rest.requests_per_s,
+            body_bytes_max=rest.answer_bytes_max,
+            reserve_share=RESERVE_SHARE,
+        ),
+        socket=socket_limits(
+            socket,
+            silence_s=socket.ping_interval_s + socket.pong_timeout_s,
+            refused_retry_s=socket.unauthorized_retry_s,
+        ),
+        wire=wire_limits(socket),
     )
 
 
@@ -65,29 +72,4 @@ def _lists(settings: Settings) -> ListLimits:
         pull_numbers_max=settings.pull_max_range,
         slow_calls_max=rest.slow_calls_max,
         slow_period_s=rest.slow_period_s,
-    )
-
-
-def _rest(settings: Settings) -> RestLimits:
-    rest = settings.rest
-    return RestLimits(
-        requests_per_s=rest.requests_per_s,
-        reserve=rest.requests_per_s * RESERVE_SHARE,
-        timeout_s=rest.timeout_s,
-        backoff_first_s=rest.backoff_first_s,
-        backoff_max_s=rest.backoff_max_s,
-        retry_after_max_s=rest.retry_after_max_s,
-        body_bytes_max=rest.answer_bytes_max,
-    )
-
-
-def _socket(settings: Settings) -> SocketLimits:
-    socket = settings.ws
-    return SocketLimits(
-        ping_interval_s=socket.ping_interval_s,
-        silence_s=socket.ping_interval_s + socket.pong_timeout_s,
-        acknowledge_timeout_s=socket.acknowledge_timeout_s,
-        backoff_first_s=socket.backoff_first_s,
-        backoff_max_s=socket.backoff_max_s,
-        refused_retry_s=socket.unauthorized_retry_s,
     )

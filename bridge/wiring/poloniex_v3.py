@@ -5,12 +5,7 @@ from bridge.sources.poloniex_v3.channels import channel_of
 from bridge.sources.poloniex_v3.conversation import Manners
 from bridge.sources.poloniex_v3.history import HistoryLimits
 from bridge.sources.poloniex_v3.source import PoloniexV3Options
-from bridge.sources.rest import RestLimits
-from bridge.sources.socket import SocketLimits
-from bridge.sources.wire import WireLimits
-
-RESERVE_SHARE = 0.2
-"""The share of a second's quota that is kept back for urgent reads."""
+from bridge.wiring.limits import rest_limits, socket_limits, wire_limits
 
 
 def options_of(settings: PoloniexV3) -> PoloniexV3Options:
@@ -45,28 +40,8 @@ def options_of(settings: PoloniexV3) -> PoloniexV3Options:
             order_lookback_s=lists.order_lookback_h * 3_600,
             direction=lists.direction,
         ),
-        rest=_rest(settings, lists.public_per_s),
-        private_rest=_rest(settings, lists.private_per_s),
-        socket=SocketLimits(
-            ping_interval_s=socket.ping_interval_s,
-            silence_s=socket.silence_s,
-            acknowledge_timeout_s=socket.acknowledge_timeout_s,
-            backoff_first_s=socket.backoff_first_s,
-            backoff_max_s=socket.backoff_max_s,
-            refused_retry_s=socket.key_refused_retry_s,
-        ),
-        wire=WireLimits(connect_timeout_s=socket.connect_timeout_s, frame_bytes_max=socket.frame_bytes_max),
-    )
-
-
-def _rest(settings: PoloniexV3, requests_per_s: float) -> RestLimits:
-    lists = settings.rest
-    return RestLimits(
-        requests_per_s=requests_per_s,
-        reserve=requests_per_s * RESERVE_SHARE,
-        timeout_s=lists.timeout_s,
-        backoff_first_s=lists.backoff_first_s,
-        backoff_max_s=lists.backoff_max_s,
-        retry_after_max_s=lists.retry_after_max_s,
-        body_bytes_max=lists.page_bytes_max,
+        rest=rest_limits(lists, requests_per_s=lists.public_per_s, body_bytes_max=lists.page_bytes_max),
+        private_rest=rest_limits(lists, requests_per_s=lists.private_per_s, body_bytes_max=lists.page_bytes_max),
+        socket=socket_limits(socket, silence_s=socket.silence_s, refused_retry_s=socket.key_refused_retry_s),
+        wire=wire_limits(socket),
     )

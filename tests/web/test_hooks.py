@@ -16,7 +16,7 @@ import uvicorn
 from bridge.clock import ManualClock, SystemClock
 from bridge.core.errors import BridgeError, Overloaded, StoreUnavailable
 from bridge.core.event import Event, Transport
-from bridge.core.signature import SignatureProfile
+from bridge.core.signature import SignatureProfile, verify
 from bridge.ingest import Answer, Receipt
 from bridge.sources.loud import Loud
 from bridge.sources.playbatman.webhook import WebhookReader
@@ -126,8 +126,7 @@ async def _serving(
             "pb": Receiver(
                 source=reader,
                 stream="pb.events",
-                profile=SignatureProfile(),
-                secrets=("old", SECRET),
+                genuine=partial(verify, SignatureProfile(), ("old", SECRET)),
                 body_bytes_max=bytes_max,
             )
         },
@@ -262,7 +261,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(serving: Serving) -> 
 async def test_a_client_that_leaves_before_its_body_is_here_leaves_nothing() -> None:
     clock = ManualClock(datetime(2026, 2, 18, tzinfo=UTC))
     reader, door, observed = Reader(), Commits(), list[int]()
-    receiver = Receiver(source=reader, stream="pb.events", profile=SignatureProfile(), secrets=(SECRET,))
+    receiver = Receiver(source=reader, stream="pb.events", genuine=partial(verify, SignatureProfile(), (SECRET,)))
     app = Hooks({"pb": receiver}, door, clock, observe=lambda source, status, seconds: observed.append(status))
     parts: Iterator[dict[str, object]] = iter(
         [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
@@ -353,5 +352,5 @@ async def test_who_leaves_before_the_commit_harms_nobody(serving: Serving) -> No
 
 
 def test_a_receiver_does_not_show_its_secrets() -> None:
-    receiver = Receiver(source=Reader(), stream="pb.events", profile=SignatureProfile(), secrets=(SECRET,))
+    receiver = Receiver(source=Reader(), stream="pb.events", genuine=partial(verify, SignatureProfile(), (SECRET,)))
     assert SECRET not in repr(receiver)

@@ -133,6 +133,20 @@ _TABLE = {
 }
 KINDS = tuple(_TABLE)
 
+PAYMENTS = Channel(
+    series="payments",
+    topic="url_callback",
+    model=Model.STATE,
+    repair=Repair.NOTHING,
+    id_fields=("uuid", "status", "txid"),
+    scope="uuid",
+    private=True,
+    settle_s=0.0,
+    reach="nothing: the venue repeats a callback that was not taken for a while, and is not asked for payments",
+    unnoticed="a callback that never came, or that the venue gave up: no list is read that would show it",
+)
+"""What callbacks of payments tell. Nobody subscribes to it: the venue delivers it, signed with keys of its own."""
+
 
 def topic_of(text: str) -> Topic:
     """``kind:what`` taken apart. Raises ValueError that says what a channel looks like."""

@@ -5,6 +5,7 @@ A callback has no number and no time: it is known by the payment, the state it t
 
 import msgspec
 
+from bridge.core.body_signature import cut_member
 from bridge.core.event import Event, digest_of
 from bridge.sources.base import Malformed
 from bridge.sources.cryptomus.fields import UNREADABLE, payload_of, text_of
@@ -20,10 +21,16 @@ _callback = msgspec.json.Decoder(_Callback).decode
 
 
 class PaymentReader:
-    """Reads verified bodies."""
+    """Reads verified bodies. ``member`` holds the signature, which is no part of what is told."""
+
+    def __init__(self, member: str = "sign") -> None:
+        self._member = member
 
     def parse_webhook(self, body: bytes, delivery_id: str | None) -> Event:
-        """The event in ``body``: its type is the payment's state, its key the payment. Raises Malformed."""
+        """The event in ``body``: its type is the payment's state, its key the payment. Raises Malformed.
+
+        The payload is what was signed. Signed again, with a key that came after, it is still the same.
+        """
         payload_of(body)
         try:
             said = _callback(body)
@@ -32,4 +39,6 @@ class PaymentReader:
         payment, status = text_of(said.uuid, "the payment"), text_of(said.status, "the state")
         transaction = text_of(said.txid, "the transaction") if said.txid else ""
         event_id = f"{payment}:{status}:{transaction}"
-        return Event(event_id, status, payment, body, digest_of(body), None, None)
+        cut = cut_member(body, self._member)
+        payload = body if cut is None else cut.rest
+        return Event(event_id, status, payment, payload, digest_of(payload), None, None)

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 import httpx
 
 from bridge.clock import Clock
+from bridge.core.channel import Channel
 from bridge.core.event import Event
 from bridge.sources.base import LiveUpdate
 from bridge.sources.loud import Loud
+from bridge.sources.playbatman.channels import EVENTS, SOCKET, channels_of
 from bridge.sources.playbatman.conversation import SocketConversation
 from bridge.sources.playbatman.envelope import EnvelopeNames
 from bridge.sources.playbatman.frames import EVENT_TYPES
@@ -78,9 +80,18 @@ class PlayBatman:
         return self._replay
 
     @property
-    def has_socket(self) -> bool:
-        """Whether there is anything to listen to."""
-        return self._options.ws_url is not None
+    def channels(self) -> tuple[Channel, ...]:
+        return channels_of(socket=self._options.ws_url is not None)
+
+    @property
+    def numbered(self) -> Channel:
+        """The channel whose events the venue numbers: the replay tells it."""
+        return EVENTS
+
+    @property
+    def told(self) -> Channel | None:
+        """The channel of what the socket says; None where there is nothing to listen to."""
+        return SOCKET if SOCKET in self.channels else None
 
     @property
     def oddities(self) -> dict[str, int]:

@@ -21,8 +21,16 @@ def test_a_callback_is_known_by_payment_state_and_transaction() -> None:
     event = reader.parse_webhook(BODY, None)
     assert event.event_id == f"{PAYMENT}:paid:{TRANSACTION}"
     assert (event.type, event.key, event.sequence, event.occurred_at) == ("paid", PAYMENT, None, None)
-    assert event.payload == BODY
-    assert event.digest == hashlib.sha256(BODY).digest()
+    told = BODY.replace(b',"sign":"SIGNATURE"', b"")
+    assert event.payload == told
+    assert event.digest == hashlib.sha256(told).digest()
+
+
+def test_signed_with_another_key_a_callback_is_the_same() -> None:
+    again = reader.parse_webhook(BODY.replace(b"SIGNATURE", b"0" * 32), None)
+    assert again == reader.parse_webhook(BODY, None)
+    named = BODY.replace(b'"sign"', b'"signature"')
+    assert PaymentReader("signature").parse_webhook(named, None) == again
 
 
 @pytest.mark.parametrize("without", [b'"txid":null', b'"txid":""', b'"tx":1'])
