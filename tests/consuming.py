@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.core.destination import DestinationPolicy
@@ -21,14 +22,13 @@ class Running:
     consumer: Consumer
     port: int
 
-    def policy(
-        self, name: str = "ledger", *, timeout_s: float = 5.0, batch_max: int = 1, **chosen: tuple[str, ...]
-    ) -> DestinationPolicy:
+    def policy(self, name: str = "ledger", **chosen: Any) -> DestinationPolicy:
+        """A destination here; ``chosen`` are fields of its policy."""
         url = f"http://127.0.0.1:{self.port}/hooks/{name}"
-        return DestinationPolicy(
-            name, url, (KEY,), allow_private=True, timeout_s=timeout_s, retry_first_s=8, retry_max_s=60,
-            batch_max=batch_max, **chosen,
+        usual = DestinationPolicy(
+            name, url, (KEY,), allow_private=True, timeout_s=5, retry_first_s=8, retry_max_s=60
         )  # fmt: skip
+        return replace(usual, **chosen)
 
     def record(self, stream: str = "pb.events") -> Record:
         return self.consumer.records.setdefault(stream, Record())

@@ -1,9 +1,9 @@
-"""What follows from the outcome of one attempt to deliver: go on, try again later, or stop."""
+"""What follows from the outcome of one attempt to deliver: go on, try again later, lay aside, or stop."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.core.destination import DestinationPolicy
+from bridge.core.destination import DestinationPolicy, Exhausted
 from bridge.core.retry import backoff_s
 
 GONE = 410
@@ -53,32 +53,63 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The destination wants nothing any more, until a person says otherwise."""
+class Park:
+    """The entry was not taken often enough: it is laid aside, and the next one follows."""
 
-    status: int
+    status: int | None
     error: str
 
 
-Decision = Advance | Retry | Stop
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing more to the destination, until a person says otherwise."""
+
+    status: int | None
+    error: str
+
+
+Decision = Advance | Retry | Park | Stop
 
 ADVANCE = Advance()
 
 
-def decide(outcome: Outcome, *, failures: int, now: datetime, policy: DestinationPolicy, jitter: float) -> Decision:
-    """What to do after ``outcome``; ``failures`` counts those in a row before it, ``jitter`` is in [0, 1).
+def decide(
+    outcome: Outcome,
+    *,
+    failures: int,
+    now: datetime,
+    policy: DestinationPolicy,
+    jitter: float,
+    alone: bool = True,
+    failing_since: datetime | None = None,
+) -> Decision:
+    """What to do after ``outcome``.
 
-    Whatever is neither accepted nor gone is tried again for as long as it takes: an entry is never dropped.
+    Whatever is neither accepted nor gone is tried again for as long as it takes, where the policy says no more: an
+    entry is never dropped.
+
+    Args:
+        failures: those in a row before this attempt.
+        jitter: in [0, 1).
+        alone: whether the attempt was about one entry only; one among others is not laid aside.
+        failing_since: since when the destination has taken nothing on this stream; None if this is the first failure.
     """
     if isinstance(outcome, Answered) and 200 <= outcome.status < 300:
         return ADVANCE
-    if isinstance(outcome, Answered) and outcome.status == GONE:
-        return Stop(outcome.status, _said(outcome))
+    status = outcome.status if isinstance(outcome, Answered) else None
+    said = _said(outcome) if isinstance(outcome, Answered) else outcome.reason
+    if status == GONE:
+        return Stop(status, said)
+    if alone and policy.on_exhausted is Exhausted.PARK and failures + 1 >= policy.attempts_max:
+        return Park(status, said)
+    if policy.stop_after_s is not None and failing_since is not None:
+        failed_for_s = (now - failing_since).total_seconds()
+        if failed_for_s >= policy.stop_after_s:
+            return Stop(status, f"took nothing for {failed_for_s:.0f} s: {said}")
     wait_s = backoff_s(failures + 1, first_s=policy.retry_first_s, max_s=policy.retry_max_s, jitter=jitter)
     if isinstance(outcome, Answered):
         wait_s = max(wait_s, outcome.retry_after_s or 0.0)
-        return Retry(now + timedelta(seconds=wait_s), outcome.status, _said(outcome))
-    return Retry(now + timedelta(seconds=wait_s), None, outcome.reason)
+    return Retry(now + timedelta(seconds=wait_s), status, said)
 
 
 def _said(outcome: Answered) -> str:

@@ -32,11 +32,16 @@ def batch_id(entries: Sequence[LogEntry]) -> str:
     return "msg_" + hashlib.sha256(last.chain + first.chain + last.stream.encode()).hexdigest()[:32]
 
 
-def body(entry: LogEntry, *, previous: int) -> bytes:
-    """The entry as JSON. ``previous`` is the position that this destination was sent before, 0 at first."""
+def body(entry: LogEntry, *, previous: int | None) -> bytes:
+    """The entry as JSON.
+
+    ``previous`` is the position that this destination was sent before, 0 at first; None for an entry that was laid
+    aside and comes out of its turn.
+    """
     text = (
         f'{{"type":{_quote(entry.type)},"timestamp":"{_utc(entry.occurred_at or entry.received_at)}",'
-        f'"stream":{_quote(entry.stream)},"position":{entry.position},"previous":{previous},'
+        f'"stream":{_quote(entry.stream)},"position":{entry.position},'
+        f'"previous":{"null" if previous is None else previous},'
         f'"kind":"{entry.kind.value}","epoch":{entry.epoch},'
         f'"sequence":{"null" if entry.sequence is None else entry.sequence},'
         f'"id":{_quote(entry.event_id or f"{entry.stream}:{entry.position}")},"key":{_quote(entry.key)},'
@@ -75,6 +80,27 @@ def batch_headers(
     made = _headers(entries[-1], content, message_id, keys=keys, timestamp_s=timestamp_s, attempt=attempt)
     made["bridge-entries"] = str(len(entries))
     return made
+
+
+def notice(type_: str, stream: str, at: datetime, **members: object) -> bytes:
+    """What the bridge tells one destination outside of any log: it has no position. ``members`` are JSON values."""
+    told = {"type": type_, "timestamp": _utc(at), "stream": stream, "position": None, **members}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def notice_headers(
+    stream: str, content: bytes, identity: str, *, keys: Sequence[bytes], timestamp_s: int, attempt: int
+) -> dict[str, str]:
+    """The headers of a notice; ``identity`` says what it is about, the same at every attempt."""
+    message_id = "msg_" + hashlib.sha256(f"{stream}\0{identity}".encode()).hexdigest()[:32]
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": sign(keys, webhook_id=message_id, timestamp_s=timestamp_s, body=content),
+        "bridge-stream": stream,
+        "bridge-attempt": str(attempt),
+    }
 
 
 def _headers(

@@ -16,6 +16,7 @@ from bridge.core.destination import DestinationPolicy, matcher
 from bridge.core.errors import StoreUnavailable
 from bridge.deliver.limits import DeliveryLimits, Means, Observe
 from bridge.deliver.pump import Ending, Pump
+from bridge.deliver.throttle import Throttle
 from bridge.egress import Egress
 from bridge.store import cursors, destinations
 from bridge.store.cursors import Wish
@@ -42,7 +43,7 @@ class Deliverer:
         observe: Observe = lambda destination, outcome, seconds: None,
     ) -> None:
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits(), observe)
+        self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits(), observe, Throttle())
         self._policies = policies
         self._pairs: dict[Pair, DestinationPolicy] = {}
         self._streams: dict[str, int] = {}

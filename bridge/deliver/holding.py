@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.core.delivery import Retry, Stop
 from bridge.core.destination import DestinationPolicy
 from bridge.deliver.limits import Means
-from bridge.store import attempts, cursors, destinations
+from bridge.deliver.parcel import Parcel
+from bridge.deliver.posting import Tried
+from bridge.store import attempts, cursors, destinations, parked
 from bridge.store.attempts import Attempt
 from bridge.store.cursors import Claim
 from bridge.store.engine import store_errors
@@ -38,8 +40,8 @@ class _Run:
 class Holding:
     """One claimed cursor. ``claimed`` is the monotonic time just before the claim.
 
-    ``position``: everything up to it is dealt with. ``sent``: the last position that was accepted. ``failures``
-    counts the failed attempts in a row at the entry after ``position``.
+    ``position``: everything up to it is dealt with. ``sent``: the last position up to it that was accepted.
+    ``ahead``: accepted positions above it. ``failures`` counts the failed attempts in a row since ``failing_since``.
     """
 
     def __init__(self, claim: Claim, policy: DestinationPolicy, means: Means, *, claimed: float) -> None:
@@ -47,6 +49,8 @@ class Holding:
         self.position = claim.position
         self.sent = claim.sent
         self.failures = claim.failures
+        self.failing_since = claim.failing_since
+        self.ahead: set[int] = {position for first, last in claim.ahead for position in range(first, last + 1)}
         self.accepted = 0
         self._policy = policy
         self._means = means
@@ -57,20 +61,24 @@ class Holding:
     def is_settled(self) -> bool:
         return self._run is None or self._run.fresh == 0
 
-    def accept(self, first: int, last: int, entries: int, *, started_at: datetime, latency_s: float) -> None:
-        """``entries`` from position ``first`` to ``last`` were accepted; they are settled later, with others."""
+    def accept(self, parcel: Parcel, tried: Tried) -> None:
+        """The entries of ``parcel`` were accepted; they are settled later, together with others."""
+        first, last = parcel.entries[0].position, parcel.entries[-1].position
         run, monotonic = self._run, self._means.clock.monotonic()
         if run is None or (run.fresh == 0 and monotonic - run.began >= self._means.limits.run_s):
-            run = self._run = _Run(first, started_at, monotonic)
+            run = self._run = _Run(first, tried.started_at, monotonic)
         if run.fresh == 0:
             run.since = monotonic
-        run.last = self.sent = self.position = last
-        run.entries += entries
-        run.fresh += entries
-        if latency_s > run.latency_max_s:
-            run.latency_max_s = latency_s
-        self.failures = 0
-        self.accepted += entries
+        run.first, run.last = min(run.first, first), max(run.last, last)
+        run.entries += len(parcel.entries)
+        run.fresh += len(parcel.entries)
+        run.latency_max_s = max(run.latency_max_s, tried.latency_s)
+        self.failures, self.failing_since = 0, None
+        self.accepted += len(parcel.entries)
+
+    def move(self, position: int, sent: int) -> None:
+        """Everything up to ``position`` is dealt with; ``sent`` was the last of it that was accepted."""
+        self.position, self.sent = position, sent
 
     def is_due(self) -> bool:
         """Whether something is to be settled, or the lease to be renewed, before anything else is posted."""
@@ -94,6 +102,7 @@ class Holding:
         if not self.is_settled and not await self.keep():
             return False
         now = failed.ended_at
+        self.failing_since = self.failing_since or now
         due_at = decision.at if isinstance(decision, Retry) else now
         async with self._transaction() as conn:
             held = await cursors.fail(
@@ -105,13 +114,48 @@ class Holding:
                     await destinations.stop(conn, self._policy.name, reason=decision.error, now=now)
         return held
 
+    async def note(self, failed: Attempt) -> bool:
+        """Write a failed attempt down and keep the cursor. False: the cursor is lost."""
+        self.failures += 1
+        self.failing_since = self.failing_since or failed.ended_at
+        async with self._transaction() as conn:
+            held = await cursors.note_failure(
+                conn, self.claim, failures=self.failures, error=failed.error or "", now=failed.ended_at
+            )
+            if held:
+                await attempts.add(conn, failed)
+        return held
+
+    async def park(self, failed: Attempt, *, attempts_made: int) -> bool:
+        """Lay the entry of ``failed`` aside. False: the cursor is lost."""
+        if not await self.note(failed):
+            return False
+        async with self._transaction() as conn:
+            await parked.add(
+                conn,
+                self.claim.destination_id,
+                self.claim.stream_id,
+                failed.first,
+                attempts=attempts_made,
+                status=failed.status,
+                error=failed.error or "",
+                now=failed.ended_at,
+            )
+        self.failures, self.failing_since = 0, None
+        logger.error(
+            "delivery.parked", destination=self._policy.name, stream=self.claim.stream, position=failed.first,
+            attempts=attempts_made, status=failed.status, error=failed.error,
+        )  # fmt: skip
+        return True
+
     async def _settle(self, due_at: datetime) -> bool:
         renewed, run = self._means.clock.monotonic(), self._run
         accepted = run is not None and run.fresh > 0
         async with self._transaction() as conn:
             wanted = await cursors.settle(
-                conn, self.claim, position=self.position, sent=self.sent, due_at=due_at, accepted=accepted
-            )
+                conn, self.claim, position=self.position, sent=self.sent, due_at=due_at, accepted=accepted,
+                ahead=sorted(self.ahead),
+            )  # fmt: skip
             if wanted is not None and run is not None and accepted:
                 run.row_id = await self._record(conn, run)
         if wanted is None:

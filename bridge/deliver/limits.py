@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.core.destination import DestinationPolicy
+from bridge.deliver.throttle import Throttle
 from bridge.egress import Egress
 
 
@@ -60,3 +61,4 @@ class Means:
     jitter: Callable[[], float]
     limits: DeliveryLimits
     observe: Observe
+    throttle: Throttle

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bridge.core import envelope
-from bridge.core.destination import DestinationPolicy
+from bridge.core.destination import DestinationPolicy, Exhausted
 from bridge.core.event import LogEntry
 
 
@@ -34,17 +34,21 @@ def parcels(slice_: Sequence[LogEntry], wants: Callable[[LogEntry], bool], size:
 
 def size_of(policy: DestinationPolicy, failures: int) -> int:
     """How many entries go into the next POST: half as many after each failure, so that one that is not taken
-    stands alone in the end and keeps nothing before it back."""
+    stands alone in the end and keeps nothing before it back. Who may be parked stands alone in time."""
+    if policy.on_exhausted is Exhausted.PARK and failures + 1 >= policy.attempts_max:
+        return 1
     return max(1, policy.batch_max >> min(failures, 32))
 
 
 def body(parcel: Parcel, *, sent: int, batched: bool) -> bytes:
     """The content of the POST. ``sent`` is the position that the destination was sent before."""
+    if not batched:
+        return envelope.body(parcel.entries[0], previous=sent)
     bodies = []
     for entry in parcel.entries:
         bodies.append(envelope.body(entry, previous=sent))
         sent = entry.position
-    return envelope.batch(bodies, parcel.entries) if batched else bodies[0]
+    return envelope.batch(bodies, parcel.entries)
 
 
 def headers(

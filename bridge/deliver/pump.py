@@ -13,12 +13,14 @@ from itertools import zip_longest
 
 import structlog
 
-from bridge.core.delivery import Advance, Retry, Stop, decide
+from bridge.core.delivery import Advance, Park, Retry, Stop
 from bridge.core.destination import DestinationPolicy, chooser
 from bridge.core.event import LogEntry
 from bridge.deliver.holding import Holding
 from bridge.deliver.limits import Means
-from bridge.deliver.parcel import Parcel, body, headers, parcels, size_of
+from bridge.deliver.notices import Notices
+from bridge.deliver.parcel import Parcel, body, parcels, size_of
+from bridge.deliver.posting import Poster, Tried
 from bridge.store import log
 from bridge.store.attempts import Attempt
 from bridge.store.cursors import Claim
@@ -46,6 +48,8 @@ class Pump:
         self._policy = policy
         self._means = means
         self._holding = Holding(claim, policy, means, claimed=claimed)
+        self._poster = Poster(claim, policy, means)
+        self._notices = Notices(claim, policy, means, self._holding, self._poster)
         self._wants = chooser(policy)
         self._slice_max = max(means.limits.slice_max, policy.batch_max)
         self._leaving = False
@@ -71,9 +75,9 @@ class Pump:
         while not self._leaving:
             self.woken.clear()
             try:
-                entries = await self._read()
+                entries = await self._read(self._holding.position)
             except LogBroken as broken:
-                return await self._rest(self._late_retry(str(broken)), None, started_at=clock.now(), latency_s=0.0)
+                return await self._rest_for_the_log(broken)
             ending = await self._send(entries)
             if ending is not None:
                 return ending
@@ -87,14 +91,14 @@ class Pump:
                 return Ending.LOST
         return Ending.IDLE if await self._holding.give_back() else Ending.LOST
 
-    async def _read(self) -> list[LogEntry]:
+    async def _read(self, after: int) -> list[LogEntry]:
         with store_errors():
             async with self._means.reading.connect() as conn:
                 return await log.read(
                     conn,
                     stream_id=self.claim.stream_id,
                     stream=self.claim.stream,
-                    after=self._holding.position,
+                    after=after,
                     limit=self._slice_max,
                 )
 
@@ -112,41 +116,58 @@ class Pump:
         return not self._holding.is_due() or await self._holding.keep()
 
     async def _send(self, entries: Sequence[LogEntry]) -> Ending | None:
+        ending = await self._notify()
+        if ending is not None:
+            return ending
         cut = tuple(parcels(entries, self._wants, size_of(self._policy, self._holding.failures)))
         for parcel, following in zip_longest(cut, cut[1:]):
             if self._leaving:
                 return None
-            if self._holding.is_due() and not await self._holding.keep():
-                return Ending.LOST
-            ending = await self._post(parcel, following) if parcel.entries else None
+            ending = await self._keep_until_its_turn(parcel)
+            if ending is None and parcel.entries:
+                ending = await self._post(parcel, following)
             if ending is not None:
                 return ending
-            self._holding.position = parcel.until
-        return None
+            self._holding.move(parcel.until, self._holding.sent)
+        return await self._notify()
+
+    async def _notify(self) -> Ending | None:
+        """Tell what is due outside of the log."""
+        failed = await self._notices.send()
+        position = self._holding.position
+        return None if failed is None else await self._rest(failed, position + 1, position + 1, 1)
+
+    async def _keep_until_its_turn(self, parcel: Parcel) -> Ending | None:
+        """Wait until the destination's rate allows a POST; the lease is kept meanwhile."""
+        clock, limits = self._means.clock, self._means.limits
+        while True:
+            if self._holding.is_due() and not await self._holding.keep():
+                return Ending.LOST
+            wait_s = self._means.throttle.wait_s(self._policy, monotonic=clock.monotonic()) if parcel.entries else 0
+            if wait_s <= 0:
+                return None
+            await clock.sleep(min(wait_s, limits.settle_every_s))
 
     async def _post(self, parcel: Parcel, following: Parcel | None) -> Ending | None:
-        means, policy, holding = self._means, self._policy, self._holding
-        now = means.clock.now()
+        holding = self._holding
         content = self._body(parcel)
         if following is not None and following.entries:
             # It runs once the request is on its way: one parcel is written while the one before is answered.
             asyncio.get_running_loop().call_soon(self._write_ahead, following, parcel.entries[-1].position)
-        outcome = await means.egress.post(
-            policy.url,
-            headers(parcel, content, policy, timestamp_s=int(now.timestamp()), attempt=holding.failures + 1),
-            content,
-            timeout_s=policy.timeout_s,
-            allow_private=policy.allow_private,
-        )
-        decision = decide(
-            outcome, failures=holding.failures, now=means.clock.now(), policy=policy, jitter=means.jitter()
+        tried = await self._poster.send(
+            parcel, content, failures=holding.failures, failing_since=holding.failing_since
         )
         first, last = parcel.entries[0].position, parcel.entries[-1].position
-        if not isinstance(decision, Advance):
-            return await self._rest(decision, parcel, started_at=now, latency_s=outcome.latency_s)
-        means.observe(policy.name, "accepted", outcome.latency_s)
-        holding.accept(first, last, len(parcel.entries), started_at=now, latency_s=outcome.latency_s)
-        return None
+        if isinstance(tried.decision, Advance):
+            holding.accept(parcel, tried)
+            holding.move(last, last)
+            return None
+        if isinstance(tried.decision, Park):
+            failed = self._poster.record(tried, first, last, 1)
+            self._ahead = None  # what was written ahead says that this one was sent
+            parked = await holding.park(failed, attempts_made=holding.failures + 1)
+            return None if parked else Ending.LOST
+        return await self._rest(tried, first, last, len(parcel.entries))
 
     def _body(self, parcel: Parcel) -> bytes:
         ahead, self._ahead = self._ahead, None
@@ -158,33 +179,27 @@ class Pump:
         """``sent`` is the last position of the parcel under way: this one is only sent once that is accepted."""
         self._ahead = parcel, body(parcel, sent=sent, batched=self._policy.batch_max > 1)
 
-    async def _rest(
-        self, decision: Retry | Stop, parcel: Parcel | None, *, started_at: datetime, latency_s: float
-    ) -> Ending:
-        """Leave the cursor alone until the decision's time: ``parcel`` failed, or what follows cannot be read."""
-        now, entries = self._means.clock.now(), () if parcel is None else parcel.entries
-        position = entries[0].position if entries else self._holding.position + 1
+    async def _rest(self, tried: Tried, first: int, last: int, entries: int) -> Ending:
+        """Leave the cursor alone until the decision's time: ``entries`` from ``first`` to ``last`` failed."""
+        return await self._give_up(tried.decision, self._poster.record(tried, first, last, entries))
+
+    async def _rest_for_the_log(self, broken: LogBroken) -> Ending:
+        """Leave the cursor alone for long: what follows cannot be read."""
+        now, position = self._means.clock.now(), self._holding.position + 1
+        decision = Retry(now + timedelta(seconds=self._policy.retry_max_s), None, str(broken))
+        self._means.observe(self._policy.name, "unknown", 0.0)
+        return await self._give_up(decision, self._poster.record(Tried(decision, now, 0.0), position, position, 1))
+
+    async def _give_up(self, decision: object, failed: Attempt) -> Ending:
+        assert isinstance(decision, Retry | Stop)
+        now = failed.ended_at
         self.resting_until = decision.at if isinstance(decision, Retry) else now
-        failed = Attempt(
-            destination_id=self.claim.destination_id,
-            stream_id=self.claim.stream_id,
-            first=position,
-            last=entries[-1].position if entries else position,
-            entries=max(1, len(entries)),
-            outcome="unknown" if isinstance(decision, Retry) else "refused",
-            status=decision.status,
-            error=decision.error,
-            latency_max_ms=latency_s * 1000,
-            started_at=started_at,
-            ended_at=now,
-        )
-        self._means.observe(self._policy.name, failed.outcome, latency_s)
         held = await self._holding.fail(failed, decision)
         logger.warning(
             "delivery.failed" if isinstance(decision, Retry) else "destination.stopped",
             destination=self._policy.name,
             stream=self.claim.stream,
-            position=position,
+            position=failed.first,
             entries=failed.entries,
             attempt=self._holding.failures + 1,
             status=decision.status,
@@ -192,6 +207,3 @@ class Pump:
             retry_in_s=round((self.resting_until - now).total_seconds(), 3),
         )
         return Ending.RESTING if held else Ending.LOST
-
-    def _late_retry(self, error: str) -> Retry:
-        return Retry(self._means.clock.now() + timedelta(seconds=self._policy.retry_max_s), None, error)

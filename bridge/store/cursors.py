@@ -4,9 +4,11 @@ A cursor is claimed by moving ``due_at`` to the end of a lease; the attempt numb
 fence. Every later statement names it, and changes nothing once another claim was made.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,18 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A cursor that someone would take up until ``until``. ``held`` is the attempt number under which they held
-    it before and did not give it back, 0 where there is none: such a lease need not be waited for."""
+    it before and did not give it back, 0 where there is none: such a lease need not be waited for. Where the last
+    checkpoint is older than ``checkpoint_before`` it is taken up although nothing is behind."""
 
     destination_id: int
     stream_id: int
     until: datetime
     held: int = 0
+    checkpoint_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A cursor taken up. ``sent`` is the last position that was accepted by the destination, 0 at first; below
-    ``position`` where entries after it were not for this destination."""
+    ``position`` where entries after it were not for this destination. ``ahead`` are accepted positions above
+    ``position``, as spans with both ends. ``expired`` are the first and last position that were deleted untold."""
 
     destination_id: int
     stream_id: int
@@ -35,6 +40,11 @@ class Claim:
     position: int
     sent: int
     failures: int
+    failing_since: datetime | None = None
+    ahead: tuple[tuple[int, int], ...] = ()
+    expired: tuple[int, int] | None = None
+    checkpoint_position: int = 0
+    checkpoint_at: datetime | None = None
 
 
 _ENSURE = text("""
@@ -53,22 +63,28 @@ _CLAIM = text("""
 WITH due AS MATERIALIZED (
     SELECT c.destination_id, c.stream_id, s.name, wish.until
     FROM unnest(CAST(:destination_ids AS int[]), CAST(:stream_ids AS int[]), CAST(:untils AS timestamptz[]),
-                CAST(:held AS bigint[])) AS wish (destination_id, stream_id, until, held)
+                CAST(:held AS bigint[]), CAST(:checkpoints AS timestamptz[]))
+         AS wish (destination_id, stream_id, until, held, checkpoint_before)
     JOIN cursors c ON c.destination_id = wish.destination_id AND c.stream_id = wish.stream_id
     JOIN destinations d ON d.id = c.destination_id AND d.state = 'active'
     JOIN streams s ON s.id = c.stream_id
-    WHERE s.position > c.position AND (c.due_at <= :now OR c.attempt = wish.held)
+    WHERE (s.position > c.position OR c.expired_first IS NOT NULL
+           OR coalesce(c.checkpoint_at, '-infinity') < wish.checkpoint_before)
+      AND (c.due_at <= :now OR c.attempt = wish.held)
     FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE cursors c SET due_at = due.until, attempt = c.attempt + 1
 FROM due WHERE c.destination_id = due.destination_id AND c.stream_id = due.stream_id
-RETURNING c.destination_id, c.stream_id, due.name AS stream, c.attempt, c.position, c.sent, c.failures
+RETURNING c.destination_id, c.stream_id, due.name AS stream, c.attempt, c.position, c.sent, c.failures,
+    c.failing_since, CAST(c.ahead AS text) AS ahead, c.expired_first, c.expired_last, c.checkpoint_position,
+    c.checkpoint_at
 """)
 
 _SETTLE = text("""
 UPDATE cursors c SET
     position = :position,
     sent = :sent,
+    ahead = CAST(CAST(:ahead AS text) AS int8multirange),
     due_at = :due_at,
     failures = CASE WHEN :accepted THEN 0 ELSE failures END,
     failing_since = CASE WHEN :accepted THEN NULL ELSE failing_since END,
@@ -84,6 +100,22 @@ UPDATE cursors SET
     failures = failures + 1,
     failing_since = coalesce(failing_since, :now),
     last_error = :error
+WHERE destination_id = :destination_id AND stream_id = :stream_id AND attempt = :attempt
+""")
+
+_FAILING = text("""
+UPDATE cursors SET failures = :failures, failing_since = coalesce(failing_since, :now), last_error = :error
+WHERE destination_id = :destination_id AND stream_id = :stream_id AND attempt = :attempt
+""")
+
+_EXPIRY_TOLD = text("""
+UPDATE cursors SET expired_first = NULL, expired_last = NULL
+WHERE destination_id = :destination_id AND stream_id = :stream_id AND attempt = :attempt
+  AND expired_first = :first AND expired_last = :last
+""")
+
+_CHECKED = text("""
+UPDATE cursors SET checkpoint_position = :position, checkpoint_at = :now
 WHERE destination_id = :destination_id AND stream_id = :stream_id AND attempt = :attempt
 """)
 
@@ -108,21 +140,32 @@ async def claim(conn: AsyncConnection, wishes: Sequence[Wish], *, now: datetime)
         "stream_ids": [wish.stream_id for wish in wishes],
         "untils": [wish.until for wish in wishes],
         "held": [wish.held for wish in wishes],
+        "checkpoints": [wish.checkpoint_before for wish in wishes],
         "now": now,
     }
     rows = (await conn.execute(_CLAIM, values)).mappings().all()
-    return [Claim(**row) for row in rows]
+    return [_claimed(dict(row)) for row in rows]
 
 
 async def settle(
-    conn: AsyncConnection, claim: Claim, *, position: int, sent: int, due_at: datetime, accepted: bool
+    conn: AsyncConnection,
+    claim: Claim,
+    *,
+    position: int,
+    sent: int,
+    due_at: datetime,
+    accepted: bool,
+    ahead: Iterable[int] = (),
 ) -> bool | None:
     """Move the cursor to ``position``, the last accepted one to ``sent``, and the end of the lease to ``due_at``.
+
+    ``ahead`` are accepted positions above ``position``.
 
     ``accepted``: something was, so the failures before it are over. Returns None, having changed nothing, when
     the claim is no longer the last one; else whether the destination still wants to be delivered to.
     """
     values = _key(claim) | {"position": position, "sent": sent, "due_at": due_at, "accepted": accepted}
+    values["ahead"] = "{" + ",".join(f"[{position},{position}]" for position in ahead) + "}"
     return (await conn.execute(_SETTLE, values)).scalar_one_or_none()
 
 
@@ -134,6 +177,23 @@ async def fail(
     return (await conn.execute(_FAIL, values)).rowcount > 0
 
 
+async def note_failure(conn: AsyncConnection, claim: Claim, *, failures: int, error: str, now: datetime) -> bool:
+    """Say that something failed while the cursor is kept. False: the claim is not the last."""
+    values = _key(claim) | {"failures": failures, "error": error, "now": now}
+    return (await conn.execute(_FAILING, values)).rowcount > 0
+
+
+async def expiry_told(conn: AsyncConnection, claim: Claim) -> None:
+    """The destination knows of what was deleted before it was delivered."""
+    assert claim.expired is not None
+    await conn.execute(_EXPIRY_TOLD, _key(claim) | {"first": claim.expired[0], "last": claim.expired[1]})
+
+
+async def checked(conn: AsyncConnection, claim: Claim, *, position: int, now: datetime) -> None:
+    """The destination has a checkpoint up to ``position``."""
+    await conn.execute(_CHECKED, _key(claim) | {"position": position, "now": now})
+
+
 async def take_over(conn: AsyncConnection, *, now: datetime) -> None:
     """Void every lease and every wait: for a start at which it is known that nobody else delivers."""
     await conn.execute(_TAKE_OVER, {"now": now})
@@ -141,3 +201,12 @@ async def take_over(conn: AsyncConnection, *, now: datetime) -> None:
 
 def _key(claim: Claim) -> dict[str, object]:
     return {"destination_id": claim.destination_id, "stream_id": claim.stream_id, "attempt": claim.attempt}
+
+
+_SPAN = re.compile(r"\[(\d+),(\d+)\)")
+
+
+def _claimed(row: dict[str, Any]) -> Claim:
+    first, last, ahead = row.pop("expired_first"), row.pop("expired_last"), row.pop("ahead")
+    spans = tuple((int(start), int(stop) - 1) for start, stop in _SPAN.findall(ahead))
+    return Claim(**row, ahead=spans, expired=None if first is None else (first, last))

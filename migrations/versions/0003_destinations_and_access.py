@@ -86,15 +86,14 @@ def _parked() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_by", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "state IN ('parked', 'due', 'redelivered', 'discarded')", name=op.f("parked_state_check")
-        ),
+        sa.CheckConstraint("state IN ('parked', 'due', 'redelivered', 'discarded')", name=op.f("parked_state_check")),
         sa.ForeignKeyConstraint(
             ["destination_id"], ["destinations.id"], name="parked_destination_id_fkey", ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["stream_id"], ["streams.id"], name="parked_stream_id_fkey"),
         sa.PrimaryKeyConstraint("destination_id", "stream_id", "position", name="parked_pkey"),
     )
+    op.create_index("parked_due_idx", "parked", ["destination_id"], postgresql_where=sa.text("state = 'due'"))
 
 
 def _access() -> None:

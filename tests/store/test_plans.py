@@ -92,7 +92,14 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "sweeps.due": (sweeps._DUE, {"now": NOW, "sources": ["pb"]}),
     "cursors.claim": (
         cursors._CLAIM,
-        {"destination_ids": [1, 2], "stream_ids": [1, 1], "untils": [NOW, NOW], "held": [0, 0], "now": NOW},
+        {
+            "destination_ids": [1, 2],
+            "stream_ids": [1, 1],
+            "untils": [NOW, NOW],
+            "held": [0, 0],
+            "checkpoints": [None],
+            "now": NOW,
+        },
     ),
 }
 

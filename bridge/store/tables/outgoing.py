@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from bridge.store.tables.base import metadata, stream, time
 
-# ``origin`` says whether the file or the API speaks for it. ``policy`` holds what may be shown, ``sealed`` the URL and
-# the secrets, encrypted; both are empty for a destination of the file. ``version`` grows with every change.
+# ``origin`` says whether the file or the API speaks for it. ``policy`` holds what may be shown, ``sealed`` the URL
+# and the secrets, encrypted; nothing is sealed for a destination of the file. ``version`` grows with every change.
 destinations = Table(
     "destinations",
     metadata,
@@ -99,4 +99,5 @@ parked = Table(
     Column("ended_by", Text),
     Column("reason", Text),
     CheckConstraint("state IN ('parked', 'due', 'redelivered', 'discarded')", name="state"),
+    Index("parked_due_idx", "destination_id", postgresql_where=text("state = 'due'")),
 )

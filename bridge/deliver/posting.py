@@ -1,0 +1,98 @@
+"""One attempt: signed, posted, and decided on."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from bridge.core.delivery import Advance, Decision, Retry, Stop, decide
+from bridge.core.destination import DestinationPolicy
+from bridge.core.envelope import notice_headers
+from bridge.deliver.limits import Means
+from bridge.deliver.parcel import Parcel, headers
+from bridge.store.attempts import Attempt
+from bridge.store.cursors import Claim
+
+
+class Tried(NamedTuple):
+    """What came of an attempt that began at ``started_at``."""
+
+    decision: Decision
+    started_at: datetime
+    latency_s: float
+
+
+class Poster:
+    """Posts what belongs to one claimed cursor."""
+
+    def __init__(self, claim: Claim, policy: DestinationPolicy, means: Means) -> None:
+        self._claim = claim
+        self._policy = policy
+        self._means = means
+
+    async def send(
+        self, parcel: Parcel, content: bytes, *, failures: int, failing_since: datetime | None = None
+    ) -> Tried:
+        """Post ``content``, the body of ``parcel``. ``failures`` counts those in a row before."""
+        now = self._means.clock.now()
+        given = headers(parcel, content, self._policy, timestamp_s=int(now.timestamp()), attempt=failures + 1)
+        alone = len(parcel.entries) == 1
+        return await self._try(given, content, now, failures=failures, alone=alone, failing_since=failing_since)
+
+    async def send_notice(self, content: bytes, identity: str, *, failures: int) -> Tried:
+        """Post what has no place in the log; it is never laid aside."""
+        now = self._means.clock.now()
+        given = notice_headers(
+            self._claim.stream,
+            content,
+            identity,
+            keys=self._policy.secrets,
+            timestamp_s=int(now.timestamp()),
+            attempt=failures + 1,
+        )
+        return await self._try(given, content, now, failures=failures, alone=False, failing_since=None)
+
+    def record(self, tried: Tried, first: int, last: int, entries: int) -> Attempt:
+        """The row of a failed attempt at ``entries`` from position ``first`` to ``last``."""
+        decision = tried.decision
+        assert not isinstance(decision, Advance)
+        return Attempt(
+            destination_id=self._claim.destination_id,
+            stream_id=self._claim.stream_id,
+            first=first,
+            last=last,
+            entries=entries,
+            outcome="refused" if isinstance(decision, Stop) else "unknown",
+            status=decision.status,
+            error=decision.error,
+            latency_max_ms=tried.latency_s * 1000,
+            started_at=tried.started_at,
+            ended_at=self._means.clock.now(),
+        )
+
+    async def _try(
+        self,
+        given: dict[str, str],
+        content: bytes,
+        now: datetime,
+        *,
+        failures: int,
+        alone: bool,
+        failing_since: datetime | None,
+    ) -> Tried:
+        means, policy = self._means, self._policy
+        outcome = await means.egress.post(
+            policy.url, given, content, timeout_s=policy.timeout_s, allow_private=policy.allow_private
+        )
+        decision = decide(
+            outcome,
+            failures=failures,
+            now=means.clock.now(),
+            policy=policy,
+            jitter=means.jitter(),
+            alone=alone,
+            failing_since=failing_since,
+        )
+        means.observe(policy.name, _WORDS.get(type(decision), "unknown"), outcome.latency_s)
+        return Tried(decision, now, outcome.latency_s)
+
+
+_WORDS = {Advance: "accepted", Stop: "refused", Retry: "unknown"}
