@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from bridge.clock import Clock
@@ -11,6 +12,7 @@ from bridge.config.settings import Settings
 from bridge.config.shapes import Destination
 from bridge.core.channel import Channel, Model
 from bridge.core.destination import DestinationPolicy
+from bridge.core.errors import ConfigError
 from bridge.core.signing import decode_secret
 from bridge.deliver.limits import DeliveryLimits
 from bridge.ingest import StreamSpec
@@ -73,8 +75,23 @@ def open_sources(settings: Settings, clock: Clock) -> dict[str, PlayBatman]:
 
 
 def open_markets(settings: Settings, clock: Clock) -> dict[str, MarketSource]:
-    """The configured sources whose events the bridge numbers. Close them when done. Raises ConfigError."""
-    return {name: open_market(source, clock=clock, jitter=DICE.random) for name, source in settings.followed.items()}
+    """The configured sources that have channels to follow. Close them when done. Raises ConfigError."""
+    return {
+        name: open_market(source, clock=clock, jitter=DICE.random)
+        for name, source in settings.followed.items()
+        if source.channels
+    }
+
+
+async def stream_names(settings: Settings, clock: Clock) -> list[str]:
+    """Every stream that the configured sources give. One that cannot be opened gives none."""
+    names = list(stream_specs(settings))
+    for name, source in settings.followed.items():
+        with suppress(ConfigError):
+            market = open_market(source, clock=clock, jitter=DICE.random)
+            names += [channel.stream_of(name) for channel in market.channels]
+            await market.close()
+    return names
 
 
 def receivers(settings: Settings, sources: Mapping[str, PlayBatman]) -> dict[str, Receiver]:

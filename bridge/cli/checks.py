@@ -18,7 +18,7 @@ from bridge.clock import Clock
 from bridge.config import Destination, Settings
 from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.config.settings import Followed, Source
-from bridge.core.channel import Repair
+from bridge.core.channel import Channel, Repair
 from bridge.core.destination import matcher
 from bridge.core.errors import ConfigError, NotAtHead, VenueError
 from bridge.egress import is_public
@@ -26,7 +26,8 @@ from bridge.sources.base import KeyRefused
 from bridge.store.engine import require_head
 from bridge.store.overview import look
 from bridge.web.access import is_loopback
-from bridge.wiring.markets import open_market
+from bridge.web.hooks import PREFIX
+from bridge.wiring.markets import delivered, open_market
 
 VENUE_TIMEOUT_S = 15.0
 RESOLVE_TIMEOUT_S = 5.0
@@ -87,7 +88,14 @@ async def of_source(source: Source, clock: Clock) -> list[Check]:
     """Whether the venue answers our key, and whether all ways of hearing are configured."""
     if isinstance(source, NumberedSource):
         return [await _venue(source, clock), *_ways(source)]
-    return [await _market(source, clock)]
+    followed = [await _market(source, clock)] if source.channels else []
+    return [*followed, *(_delivered(source, channel) for channel in delivered(source))]
+
+
+def _delivered(source: Followed, channel: Channel) -> Check:
+    """What can be said of deliveries before one comes: who is to send them where."""
+    what = f"{channel.series} are taken at {PREFIX}{source.name}, the {channel.topic} to give to the venue"
+    return Check("ok", f"source {source.name}", what)
 
 
 async def _market(source: Followed, clock: Clock) -> Check:

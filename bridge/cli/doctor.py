@@ -69,7 +69,7 @@ def _database(settings: Settings, clock: Clock) -> list[Check]:
 
 async def _others(settings: Settings, clock: Clock) -> list[Check]:
     """The venues and destinations, side by side."""
-    streams = list(parts.stream_specs(settings))
+    streams = await parts.stream_names(settings, clock)
     found = await asyncio.gather(
         *(checks.of_source(source, clock) for source in settings.sources.values()),
         *(checks.of_destination(destination, streams) for destination in settings.destinations.values()),

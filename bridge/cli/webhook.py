@@ -17,6 +17,7 @@ from bridge.config.playbatman import PlayBatman
 from bridge.core.errors import ConfigError
 from bridge.sources.playbatman.replay import Registered
 from bridge.web.hooks import PREFIX
+from bridge.wiring.markets import delivered
 
 UNSET_SECRET = re.compile(
     r"sources\.[a-z0-9_-]+\.webhook\.secret(\[\d+\])?: refers to \$\{(?P<name>\w+)\}, which is not set.*"
@@ -43,9 +44,7 @@ def register(app: typer.Typer, edge: Edge) -> None:
         settings = settings_before_the_secret(edge)
         configured = settings.numbered.get(source)
         if configured is None:
-            raise ConfigError(
-                f"--source: no source of that name is configured; known: {', '.join(settings.numbered)}"
-            )
+            raise ConfigError(_unregistrable(settings, source))
         _check(url, source)
         registered = asyncio.run(_register(configured, url, event or ()))
         if as_json:
@@ -67,6 +66,16 @@ def settings_before_the_secret(edge: Edge) -> Settings:
         # A stand-in that fits every form of a key; nothing here verifies with it.
         given = {found["name"]: "00" for found in unset if found is not None}
         return load_settings({**edge.environ, **given}, config_path=edge.config_path)
+
+
+def _unregistrable(settings: Settings, source: str) -> str:
+    followed = settings.followed.get(source)
+    if followed is None:
+        return f"--source: no source of that name is configured; known: {', '.join(settings.numbered)}"
+    topics = [channel.topic for channel in delivered(followed)]
+    if not topics:
+        return f"--source: the venue of {source} delivers nothing"
+    return f"--source: {source} needs no registration: its venue delivers to the {topics[0]} of what is created"
 
 
 def _check(url: str, source: str) -> None:

@@ -16,7 +16,6 @@ from bridge.config.shapes import (
     Shape,
     SocketAddress,
     Text,
-    Texts,
     Whole,
 )
 
@@ -92,17 +91,28 @@ class Payments(Shape):
 
 
 class Cryptomus(Shape):
-    """The table ``[sources.NAME]`` with ``venue = "cryptomus"``."""
+    """The table ``[sources.NAME]`` with ``venue = "cryptomus"``: channels of the exchange, payments, or both.
+
+    The exchange's ``user_id`` and ``api_key`` are needed for its channels only: payments have keys of their own.
+    """
 
     name: Text
     venue: Literal["cryptomus"]
     rest_url: HttpAddress = Field(default="https://api.cryptomus.com", repr=False)
     ws_url: SocketAddress = Field(default="wss://api-ws.cryptomus.com/ws", repr=False)
-    channels: Texts
-    user_id: Text
-    api_key: Secret
+    channels: tuple[Text, ...] = ()
+    user_id: Text | None = None
+    api_key: Secret | None = None
     ws: Socket = Socket()
     rest: Lists = Lists()
     follow: Follow = Follow()
     balance_reorder_hold_s: Annotated[float, Field(ge=HOLD_MIN_S)] = 2.0
     webhook: Payments | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if not self.channels and self.webhook is None:
+            raise ValueError("has neither channels to follow nor a webhook for payments")
+        if self.channels and (self.user_id is None or self.api_key is None):
+            raise ValueError("channels are followed with user_id and api_key: one of them is missing")
+        return self

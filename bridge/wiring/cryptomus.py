@@ -23,8 +23,8 @@ def options_of(settings: Cryptomus) -> CryptomusOptions:
         rest_url=settings.rest_url,
         ws_url=settings.ws_url,
         channels=settings.channels,
-        user_id=settings.user_id,
-        api_key=settings.api_key.get_secret_value(),
+        user_id=settings.user_id or "",
+        api_key="" if settings.api_key is None else settings.api_key.get_secret_value(),
         hold_s=settings.balance_reorder_hold_s,
         history=HistoryOptions(
             zone=ZoneInfo(lists.history_timezone),
