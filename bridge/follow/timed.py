@@ -194,13 +194,16 @@ class TimedStream:
         self.timeline.give_up(hole.start, hole.stop, reason=reason, evidence={"cause": cause})
 
     def _supersede(self, hole: Span, state: Sequence[Told]) -> None:
-        """The present state stands for whatever was missed: it is told behind the gap's entry."""
+        """The present state stands for whatever was missed: it is told behind the gap's entry, in its own time.
+
+        A list lags: what the line told since may be newer.
+        """
         assert self.timeline is not None
         self.timeline.give_up(hole.start, hole.stop, reason="superseded", evidence={"rows": len(state)})
         for told in state:
             self._heard[Transport.REPLAY.value] += 1
-            occurred_us = micros(told.event.occurred_at) if told.event.occurred_at is not None else 0
-            self._keep(told, Transport.REPLAY, max(hole.stop, occurred_us))
+            occurred_us = hole.stop if told.event.occurred_at is None else micros(told.event.occurred_at)
+            self._keep(told, Transport.REPLAY, max(hole.start, occurred_us))
 
     # What is told
 
