@@ -78,7 +78,7 @@ class Lists:
         if symbol not in self._market.symbols:
             return failure("404000", "symbol not exists")
         book = self._market.book(symbol)
-        item = Assigned(f"snapshot:{book.number}", book.at, optional=True)
+        item = Assigned(f"snapshot:{book.number}", book.at, number=book.number, optional=True)
         row = {"symbol": symbol, "sequence": book.number, **book_row(book)}
         return success(row)._replace(told=((f"level2.{symbol}", item),))
 
