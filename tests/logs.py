@@ -23,9 +23,15 @@ async def make_stream(engine: AsyncEngine, name: str) -> Stream:
 
 
 async def append_events(
-    engine: AsyncEngine, name: str, count: int, *, payload: bytes = b'{"price": 1.10}', type_: str = "ORDER_MATCHED"
+    engine: AsyncEngine,
+    name: str,
+    count: int,
+    *,
+    payload: bytes = b'{"price": 1.10}',
+    type_: str = "ORDER_MATCHED",
+    keys: Sequence[str] = ("market-1",),
 ) -> None:
-    """Append the next ``count`` events, numbered on from the last position."""
+    """Append the next ``count`` events, numbered on from the last position, with ``keys`` in turn."""
     await make_stream(engine, name)
     async with engine.begin() as conn:
         stream = await _locked(conn, name)
@@ -37,7 +43,7 @@ async def append_events(
                 "sequence": sequence,
                 "event_id": f"event-{sequence}",
                 "type": type_,
-                "key": "market-1",
+                "key": keys[sequence % len(keys)],
                 "transport": "webhook",
                 "occurred_at": START + timedelta(seconds=sequence),
                 "received_at": START + timedelta(seconds=sequence, milliseconds=20),

@@ -7,14 +7,17 @@ is a row with a time; what this file remembers only spares the database question
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
-from bridge.core.destination import DestinationPolicy, matcher
+from bridge.core.destination import DestinationPolicy, Order, matcher
 from bridge.core.errors import StoreUnavailable
+from bridge.deliver.keyed import KeyedPump
 from bridge.deliver.limits import DeliveryLimits, Means, Observe
+from bridge.deliver.parking import send_again
 from bridge.deliver.pump import Ending, Pump
 from bridge.deliver.throttle import Throttle
 from bridge.egress import Egress
@@ -55,6 +58,7 @@ class Deliverer:
         self._called = asyncio.Event()
         self._next_poll = 0.0
         self._stopping = False
+        self._again: asyncio.Task[None] | None = None
 
     def wake(self, stream: str) -> None:
         """There may be more in the stream's log. Cheap; a hint only: without it, a poll finds out."""
@@ -67,7 +71,7 @@ class Deliverer:
             if pair[1] != stream_id:
                 continue
             if pair in self._pumps:
-                self._pumps[pair].woken.set()
+                self._pumps[pair].wake()
             elif pair not in self._resting:
                 quiet_until = self._quiet.pop(pair, 0.0)
                 if quiet_until > self._means.clock.monotonic():
@@ -106,6 +110,8 @@ class Deliverer:
         if polling:
             await self._refresh()
             self._next_poll = monotonic + self._means.limits.poll_s
+            if self._again is None or self._again.done():
+                self._again = group.create_task(self._send_again())
         pumps = await self._claim(self._pairs if polling else called)
         for pump in pumps:
             group.create_task(self._stay(pump))
@@ -113,6 +119,26 @@ class Deliverer:
         for pair in called - self._pumps.keys():
             self._quiet[pair] = monotonic + self._means.limits.quiet_s
         return len(pumps)
+
+    def adopt(self, policies: Sequence[DestinationPolicy]) -> None:
+        """Deliver to these from now on. What goes on under an older policy comes to its end first."""
+        self._policies = policies
+        now = {policy.name: policy for policy in policies}
+        for pair, policy in list(self._pairs.items()):
+            if now.get(policy.name) == policy:
+                continue
+            del self._pairs[pair]
+            if pair in self._pumps:
+                self._pumps[pair].leave()
+        self._next_poll = 0.0
+        self._called.set()
+
+    async def _send_again(self) -> None:
+        """What was parked and is wanted again."""
+        try:
+            await send_again(self._means, {pair[0]: policy for pair, policy in self._pairs.items()})
+        except StoreUnavailable as error:
+            logger.warning("delivery.waiting", error=str(error))
 
     async def drain(self) -> int:
         """Deliver all that is due now, without waiting for anything; returns how many entries were accepted."""
@@ -144,7 +170,12 @@ class Deliverer:
             return []
         now, claimed, limits = self._means.clock.now(), self._means.clock.monotonic(), self._means.limits
         wishes = [
-            Wish(*pair, until=now + limits.lease(self._pairs[pair]), held=self._unreturned.get(pair, 0))
+            Wish(
+                *pair,
+                until=now + limits.lease(self._pairs[pair]),
+                held=self._unreturned.get(pair, 0),
+                checkpoint_before=_checkpoint_before(self._pairs[pair], now),
+            )
             for pair in asked
         ]
         with store_errors():
@@ -153,7 +184,9 @@ class Deliverer:
         pumps = []
         for claim in claims:
             pair = (claim.destination_id, claim.stream_id)
-            pump = Pump(claim, self._pairs[pair], self._means, claimed=claimed)
+            policy = self._pairs[pair]
+            made = KeyedPump if policy.order is Order.KEY else Pump
+            pump = made(claim, policy, self._means, claimed=claimed)
             self._pumps[pair] = pump
             self._unreturned.pop(pair, None)
             self._resting.pop(pair, None)
@@ -166,8 +199,9 @@ class Deliverer:
         Who is asked for goes to the end of the line, so that all come round where there is not room for all.
         """
         room = {policy.name: self._means.limits.pumps_per_destination_max for policy in self._policies}
-        for pair in self._pumps:
-            room[self._pairs[pair].name] -= 1
+        for pump in self._pumps.values():
+            if pump.policy.name in room:
+                room[pump.policy.name] -= 1
         asked = []
         for pair in [pair for pair in self._pairs if pair in candidates and pair not in self._pumps]:
             policy = self._pairs[pair]
@@ -191,7 +225,7 @@ class Deliverer:
         except StoreUnavailable as error:
             self._unreturned[pair] = pump.claim.attempt
             logger.warning(
-                "delivery.interrupted", destination=self._pairs[pair].name, stream=pump.claim.stream, error=str(error)
+                "delivery.interrupted", destination=pump.policy.name, stream=pump.claim.stream, error=str(error)
             )
         finally:
             del self._pumps[pair]
@@ -215,6 +249,10 @@ class Deliverer:
 
 def _pair(pump: Pump) -> Pair:
     return pump.claim.destination_id, pump.claim.stream_id
+
+
+def _checkpoint_before(policy: DestinationPolicy, now: datetime) -> datetime | None:
+    return None if policy.checkpoint_every_s is None else now - timedelta(seconds=policy.checkpoint_every_s)
 
 
 def _pairs(

@@ -93,9 +93,12 @@ class Holding:
         """Settle what was accepted and renew the lease. False: the cursor is lost."""
         return await self._settle(self._means.clock.now() + self._means.limits.lease(self._policy))
 
-    async def give_back(self) -> bool:
-        """Settle what was accepted and end the lease. False: the cursor was lost before."""
-        return await self._settle(self._means.clock.now())
+    async def give_back(self, until: datetime | None = None) -> bool:
+        """Settle what was accepted and end the lease; nobody is to take it up before ``until``.
+
+        False: the cursor was lost before.
+        """
+        return await self._settle(until or self._means.clock.now())
 
     async def fail(self, failed: Attempt, decision: Retry | Stop) -> bool:
         """Give the cursor back after a failed attempt, and write down why. False: the cursor was lost before."""

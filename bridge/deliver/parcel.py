@@ -40,15 +40,17 @@ def size_of(policy: DestinationPolicy, failures: int) -> int:
     return max(1, policy.batch_max >> min(failures, 32))
 
 
-def body(parcel: Parcel, *, sent: int, batched: bool) -> bytes:
-    """The content of the POST. ``sent`` is the position that the destination was sent before."""
+def body(parcel: Parcel, previous: Sequence[int], *, batched: bool) -> bytes:
+    """The content of the POST. ``previous`` are the positions that the destination was sent before each entry."""
     if not batched:
-        return envelope.body(parcel.entries[0], previous=sent)
-    bodies = []
-    for entry in parcel.entries:
-        bodies.append(envelope.body(entry, previous=sent))
-        sent = entry.position
+        return envelope.body(parcel.entries[0], previous=previous[0])
+    bodies = [envelope.body(entry, previous=at) for entry, at in zip(parcel.entries, previous, strict=True)]
     return envelope.batch(bodies, parcel.entries)
+
+
+def in_a_row(parcel: Parcel, sent: int) -> list[int]:
+    """What each entry's ``previous`` is where all go out one after the other, the first after ``sent``."""
+    return [sent, *(entry.position for entry in parcel.entries[:-1])]
 
 
 def headers(

@@ -19,7 +19,7 @@ from bridge.core.event import LogEntry
 from bridge.deliver.holding import Holding
 from bridge.deliver.limits import Means
 from bridge.deliver.notices import Notices
-from bridge.deliver.parcel import Parcel, body, parcels, size_of
+from bridge.deliver.parcel import Parcel, body, in_a_row, parcels, size_of
 from bridge.deliver.posting import Poster, Tried
 from bridge.store import log
 from bridge.store.attempts import Attempt
@@ -39,13 +39,13 @@ class Ending(Enum):
 
 
 class Pump:
-    """Delivers one claimed cursor. Set ``woken`` when there may be more in its stream's log."""
+    """Delivers one claimed cursor. ``woken`` is set when there may be more in its stream's log."""
 
     def __init__(self, claim: Claim, policy: DestinationPolicy, means: Means, *, claimed: float) -> None:
         self.claim = claim
         self.woken = asyncio.Event()
         self.resting_until: datetime | None = None
-        self._policy = policy
+        self.policy = policy
         self._means = means
         self._holding = Holding(claim, policy, means, claimed=claimed)
         self._poster = Poster(claim, policy, means)
@@ -53,11 +53,15 @@ class Pump:
         self._wants = chooser(policy)
         self._slice_max = max(means.limits.slice_max, policy.batch_max)
         self._leaving = False
-        self._ahead: tuple[Parcel, bytes] | None = None
+        self._ahead: tuple[Parcel, int, bytes] | None = None
 
     @property
     def accepted(self) -> int:
         return self._holding.accepted
+
+    def wake(self) -> None:
+        """There may be more in the stream's log."""
+        self.woken.set()
 
     def leave(self) -> None:
         """Give the cursor back after the post that is under way."""
@@ -119,7 +123,7 @@ class Pump:
         ending = await self._notify()
         if ending is not None:
             return ending
-        cut = tuple(parcels(entries, self._wants, size_of(self._policy, self._holding.failures)))
+        cut = tuple(parcels(entries, self._wants, size_of(self.policy, self._holding.failures)))
         for parcel, following in zip_longest(cut, cut[1:]):
             if self._leaving:
                 return None
@@ -143,7 +147,7 @@ class Pump:
         while True:
             if self._holding.is_due() and not await self._holding.keep():
                 return Ending.LOST
-            wait_s = self._means.throttle.wait_s(self._policy, monotonic=clock.monotonic()) if parcel.entries else 0
+            wait_s = self._means.throttle.wait_s(self.policy, monotonic=clock.monotonic()) if parcel.entries else 0
             if wait_s <= 0:
                 return None
             await clock.sleep(min(wait_s, limits.settle_every_s))
@@ -164,20 +168,19 @@ class Pump:
             return None
         if isinstance(tried.decision, Park):
             failed = self._poster.record(tried, first, last, 1)
-            self._ahead = None  # what was written ahead says that this one was sent
             parked = await holding.park(failed, attempts_made=holding.failures + 1)
             return None if parked else Ending.LOST
         return await self._rest(tried, first, last, len(parcel.entries))
 
     def _body(self, parcel: Parcel) -> bytes:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] is parcel:
-            return ahead[1]
-        return body(parcel, sent=self._holding.sent, batched=self._policy.batch_max > 1)
+        if ahead is not None and ahead[0] is parcel and ahead[1] == self._holding.sent:
+            return ahead[2]
+        return body(parcel, in_a_row(parcel, self._holding.sent), batched=self.policy.batch_max > 1)
 
     def _write_ahead(self, parcel: Parcel, sent: int) -> None:
         """``sent`` is the last position of the parcel under way: this one is only sent once that is accepted."""
-        self._ahead = parcel, body(parcel, sent=sent, batched=self._policy.batch_max > 1)
+        self._ahead = parcel, sent, body(parcel, in_a_row(parcel, sent), batched=self.policy.batch_max > 1)
 
     async def _rest(self, tried: Tried, first: int, last: int, entries: int) -> Ending:
         """Leave the cursor alone until the decision's time: ``entries`` from ``first`` to ``last`` failed."""
@@ -186,8 +189,8 @@ class Pump:
     async def _rest_for_the_log(self, broken: LogBroken) -> Ending:
         """Leave the cursor alone for long: what follows cannot be read."""
         now, position = self._means.clock.now(), self._holding.position + 1
-        decision = Retry(now + timedelta(seconds=self._policy.retry_max_s), None, str(broken))
-        self._means.observe(self._policy.name, "unknown", 0.0)
+        decision = Retry(now + timedelta(seconds=self.policy.retry_max_s), None, str(broken))
+        self._means.observe(self.policy.name, "unknown", 0.0)
         return await self._give_up(decision, self._poster.record(Tried(decision, now, 0.0), position, position, 1))
 
     async def _give_up(self, decision: object, failed: Attempt) -> Ending:
@@ -197,7 +200,7 @@ class Pump:
         held = await self._holding.fail(failed, decision)
         logger.warning(
             "delivery.failed" if isinstance(decision, Retry) else "destination.stopped",
-            destination=self._policy.name,
+            destination=self.policy.name,
             stream=self.claim.stream,
             position=failed.first,
             entries=failed.entries,

@@ -69,7 +69,7 @@ WITH due AS MATERIALIZED (
     JOIN destinations d ON d.id = c.destination_id AND d.state = 'active'
     JOIN streams s ON s.id = c.stream_id
     WHERE (s.position > c.position OR c.expired_first IS NOT NULL
-           OR coalesce(c.checkpoint_at, '-infinity') < wish.checkpoint_before)
+           OR coalesce(c.checkpoint_at, '-infinity') <= wish.checkpoint_before)
       AND (c.due_at <= :now OR c.attempt = wish.held)
     FOR UPDATE OF c SKIP LOCKED
 )
