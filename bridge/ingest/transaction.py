@@ -120,8 +120,6 @@ async def commit_plain(
     The same thought is thought, over what is remembered. None: it asked for more, or somebody else has been at the
     stream since; nothing was done.
     """
-    if spec.once:
-        return None
     head = last.stream.head
     for submission in submissions:
         if submission.transport is None or any((event.sequence or head + 1) <= head for event in submission.events):
