@@ -11,7 +11,7 @@ from bridge.config.playbatman import Replay
 from bridge.config.settings import Settings
 from bridge.config.shapes import Destination
 from bridge.core.channel import Channel, Model
-from bridge.core.destination import DestinationPolicy
+from bridge.core.destination import DestinationPolicy, Exhausted, Order
 from bridge.core.errors import ConfigError
 from bridge.core.signing import decode_secret
 from bridge.deliver.limits import DeliveryLimits
@@ -150,5 +150,14 @@ def policy_of(destination: Destination) -> DestinationPolicy:
         timeout_s=destination.timeout_s,
         retry_first_s=destination.retry_first_s,
         retry_max_s=destination.retry_max_s,
+        keys=destination.keys,
         batch_max=destination.batch_max,
+        order=Order(destination.order),
+        in_flight_max=destination.in_flight_max,
+        rate_per_s=destination.rate_per_s,
+        on_exhausted=Exhausted(destination.on_exhausted),
+        attempts_max=destination.attempts_max,
+        stop_after_s=destination.stop_after_s,
+        checkpoint_every=destination.checkpoint_every,
+        checkpoint_every_s=destination.checkpoint_every_s,
     )

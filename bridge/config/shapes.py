@@ -3,7 +3,7 @@
 import base64
 import binascii
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -124,7 +124,8 @@ class Follow(Shape):
 class Destination(Shape):
     """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first.
 
-    Where ``batch_max`` is more than 1, every POST is a batch of up to that many entries.
+    Where ``batch_max`` is more than 1, every POST is a batch of up to that many entries. ``attempts_max`` counts
+    only where what is not taken is parked.
     """
 
     name: Text
@@ -132,14 +133,25 @@ class Destination(Shape):
     secrets: SigningKeys = Field(alias="secret")
     streams: Texts = ("*",)
     types: Texts = ("*",)
+    keys: Texts = ("*",)
     allow_private: bool = False
     timeout_s: Seconds = 15.0
     retry_first_s: Seconds = 1.0
     retry_max_s: Seconds = 300.0
     batch_max: Annotated[int, Field(ge=1, le=1_000)] = 1
+    order: Literal["stream", "key"] = "stream"
+    in_flight_max: Annotated[int, Field(ge=1, le=256)] = 1
+    rate_per_s: Seconds | None = None
+    on_exhausted: Literal["halt", "park"] = "halt"
+    attempts_max: Annotated[int, Field(ge=1, le=1_000)] = 10
+    stop_after_s: Seconds | None = None
+    checkpoint_every: Count | None = None
+    checkpoint_every_s: Annotated[float, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.retry_first_s > self.retry_max_s:
             raise ValueError("retry_first_s is larger than retry_max_s")
+        if self.in_flight_max > 1 and self.order == "stream":
+            raise ValueError('in_flight_max is more than 1, but the order of a stream allows one: see order = "key"')
         return self
