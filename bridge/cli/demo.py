@@ -95,7 +95,7 @@ def _watching(screen: Console, *, live: bool) -> Iterator[Callable[[Look], None]
         return
     clock = SystemClock()
     with Live(console=screen, refresh_per_second=8, transient=True) as drawing:
-        yield lambda look: drawing.update(Constrain(drawn(look, clock.now()), WIDTH_MAX))
+        yield lambda look: drawing.update(Constrain(drawn(look, clock.now(), height=screen.height), WIDTH_MAX))
 
 
 async def _interruptible(scenario: Scenario, folder: Path, watch: Callable[[Look], None]) -> Ended | None:

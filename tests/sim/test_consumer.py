@@ -3,13 +3,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from bridge.clock import ManualClock
 from bridge.core.chain import ORIGIN, link
 from bridge.core.envelope import body, headers
-from bridge.core.event import LogEntry, digest_of
-from bridge.sim.consumer import Behaviour, Mode
+from bridge.core.event import Kind, LogEntry, digest_of
+from bridge.sim.consumer import Behaviour, Held, Mode
 from tests.consuming import KEY, Running, consuming
 from tests.core.test_envelope import ENTRY
 from tests.logs import START
@@ -164,3 +165,20 @@ async def test_it_goes_on_from_its_file_and_drops_a_torn_last_line(clock: Manual
         record = running.record()
         assert (record.last, record.chain_failures, record.breaks) == (4, 0, 0)
     assert len(keep.read_bytes().splitlines()) == 4
+
+
+async def test_what_it_holds_of_a_gap_is_told_and_outlives_a_restart(clock: ManualClock, tmp_path: Path) -> None:
+    keep = tmp_path / "held.ndjson"
+    payload = b'{"first":1,"last":2,"reason":"lost","evidence":{}}'
+    digest = digest_of(payload)
+    chain = link(ORIGIN, 1, Kind.GAP, 1, None, digest)
+    gap = replace(ENTRY, position=1, kind=Kind.GAP, sequence=None, payload=payload, digest=digest, chain=chain)
+    async with consuming(clock, keep=keep) as running:
+        assert await deliver(running, gap) == 204
+    async with (
+        consuming(clock, keep=keep) as running,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}/control") as http,
+    ):
+        told = (await http.get("/held", params={"stream": ENTRY.stream})).content
+    held = msgspec.json.decode(told, type=list[Held])
+    assert [(one.kind, one.data) for one in held] == [(Kind.GAP, payload)]

@@ -1,5 +1,7 @@
 """The view of several venues at once, for people: live, and what is left on the screen when it is over."""
 
+from collections.abc import Sequence
+
 from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.spinner import Spinner
@@ -11,30 +13,36 @@ from bridge.sim.demo.lines import ChannelLine, harm_of, lines_of, trouble_of
 from bridge.sim.demo.look import Look, Stage
 from bridge.sim.demo.verdict import Verdict
 
+FRAME_LINES = 3
 GOOD, BAD, DIM, WAITING = "green", "bold red", "bright_black", "yellow"
-BESIDE = "delivered beside what was assigned: present states, snapshots, changes in pieces"
 COLUMNS = (
-    ("channel", "left", 33),
+    ("channel", "left", 27),
     ("assigned", "right", 8),
     ("delivered", "right", 9),
     ("healed", "right", 6),
-    ("gaps", "right", 5),
-    ("told missing", "right", 12),
-    ("", "left", 18),
+    ("gaps", "right", 4),
+    ("missing", "right", 7),
+    ("", "left", 34),
+)
+LEGEND = (
+    "missing: named by a gap, because no list of the venue's has them (unlisted), or a later state or snapshot",
+    "stands for them (superseded). unseen: swallowed where nobody can notice. beside: snapshots, present states and",
+    "changes in pieces, which nobody must hold.",
 )
 
 
-def draw_board(look: Look) -> RenderableType:
-    """The whole screen while it goes on."""
+def draw_board(look: Look, *, height: int) -> RenderableType:
+    """The whole screen while it goes on: a line for each channel where ``height`` lines are enough for that."""
     if look.stage is Stage.STARTING or look.bridge is None:
         names = ", ".join(look.scenario.venues)
         return Spinner("dots", f" starting {names}; the bridge with a Postgres of its own; a consumer")
-    return Group(_head(look), _table(look, None, over=False), _consumer(look))
+    return Group(_head(look), _table(look, None, over=False, height=height), _consumer(look))
 
 
 def summarise_board(ended: Ended) -> RenderableType:
     """What each channel came to, what is wrong, and the verdict on the whole."""
-    return Group(Text(), _table(ended.look, ended.verdict, over=True), Text(), _verdict(ended))
+    table = _table(ended.look, ended.verdict, over=True)
+    return Group(Text(), table, *_footnotes(ended.look), Text(), _verdict(ended))
 
 
 def _head(look: Look) -> RenderableType:
@@ -57,18 +65,31 @@ def _head(look: Look) -> RenderableType:
     return line
 
 
-def _table(look: Look, numbered: Verdict | None, *, over: bool) -> RenderableType:
+def _table(look: Look, numbered: Verdict | None, *, over: bool, height: int | None = None) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for _, side, width in COLUMNS:
         table.add_column(justify="right" if side == "right" else "left", no_wrap=True, min_width=width)
     table.add_row(*(Text(name, DIM) for name, _, _ in COLUMNS))
-    for venue in look.scenario.venues:
-        table.add_row(_venue(look, venue, over=over))
-        for line in lines_of(look, venue, numbered):
+    channels = {venue: lines_of(look, venue, numbered) for venue in look.scenario.venues}
+    room = height is None or sum(1 + len(lines) for lines in channels.values()) + FRAME_LINES <= height
+    for venue, lines in channels.items():
+        table.add_row(_venue(look, venue, over=over), *([] if room else _sums(lines)))
+        for line in lines if room else ():
             table.add_row(*_cells(line, over=over))
-    if not over:
-        return table
-    return Group(table, *_footnotes(look, numbered))
+    return table
+
+
+def _sums(lines: Sequence[ChannelLine]) -> list[Text]:
+    """A venue in one line."""
+    counts = [
+        sum(line.assigned for line in lines),
+        sum(line.delivered for line in lines),
+        sum(line.healed for line in lines),
+        sum(line.gaps for line in lines),
+        sum(line.told for line in lines),
+    ]
+    waiting = sum(line.open for line in lines)
+    return [*(Text(f"{count:,}") for count in counts), Text(f"{waiting} gaps open" if waiting else "", WAITING)]
 
 
 def _venue(look: Look, venue: str, *, over: bool) -> Text:
@@ -94,10 +115,18 @@ def _state(line: ChannelLine, *, over: bool) -> Text:
     if over and line.good is False:
         return Text("NOT PROVEN", BAD)
     if line.good and not line.open:
-        return Text("nothing happened", DIM) if not line.assigned else Text("PROVEN", GOOD)
+        proven = ("nothing happened", DIM) if not line.assigned else ("PROVEN", GOOD)
+        return Text.assemble(proven, (f" {_notes(line)}", DIM))
     if line.open:
         return Text("healing", WAITING)
     return Text("flowing" if line.good is None else "not whole yet", DIM if line.good is None else WAITING)
+
+
+def _notes(line: ChannelLine) -> str:
+    notes = [line.why] if line.told else []
+    notes += [f"{line.unnoticed:,} unseen"] if line.unnoticed else []
+    notes += [f"{line.beside:,} beside"] if line.beside else []
+    return ", ".join(notes)
 
 
 def _consumer(look: Look) -> RenderableType:
@@ -110,19 +139,12 @@ def _consumer(look: Look) -> RenderableType:
     return Text.assemble(("consumer ", "bold"), answers, f"  {state.requests:,} requests  ", checks)
 
 
-def _footnotes(look: Look, numbered: Verdict | None) -> list[RenderableType]:
-    """What the venues did, and why something is told as missing."""
-    notes: list[RenderableType] = [Text()]
+def _footnotes(look: Look) -> list[RenderableType]:
+    """What the words mean, and what the venues did."""
+    notes: list[RenderableType] = [Text(line, DIM) for line in ("", *LEGEND, "")]
     for venue in look.scenario.venues:
         harm = ", ".join(f"{word} {count:,}" for word, count in harm_of(look, venue) if count)
         notes.append(Text.assemble((f"{venue:<12}", "bold"), (harm, DIM)))
-        for line in lines_of(look, venue, numbered):
-            if line.beside:
-                notes.append(Text(f"  {line.stream}: {line.beside:,} {BESIDE}", DIM))
-            if line.told:
-                notes.append(Text(f"  {line.stream}: {line.told:,} told as missing, {line.why}", DIM))
-            if line.unnoticed:
-                notes.append(Text(f"  {line.stream}: {line.unnoticed:,} swallowed where nobody can notice", DIM))
     return notes
 
 

@@ -13,10 +13,10 @@ from bridge.sim.demo.verdict import Verdict
 
 VENUE_KINDS = (Kind.EVENT, Kind.LATE, Kind.RECOVERED)
 WHY_TOLD: Mapping[Repair, str] = {
-    Repair.HISTORY: "in no list of the venue's",
-    Repair.PULL: "a snapshot stands for them",
-    Repair.SNAPSHOT: "a later state stands for them",
-    Repair.NOTHING: "the venue keeps no list",
+    Repair.HISTORY: "unlisted",
+    Repair.PULL: "superseded",
+    Repair.SNAPSHOT: "superseded",
+    Repair.NOTHING: "unlisted",
 }
 
 

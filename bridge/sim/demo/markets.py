@@ -13,6 +13,9 @@ from bridge.sim.demo.series import SeriesPage, SeriesRow, SeriesVerdict
 from bridge.sim.demo.series_verdict import judge_series
 from bridge.store.streams import Stream
 
+FLOORED_S = 1.0
+"""To what a venue may floor its stamps."""
+
 
 class SeriesCount(msgspec.Struct, frozen=True):
     """``swallowed``: the wire lost them, for everybody."""
@@ -95,12 +98,12 @@ class Market:
 
 
 def has_begun(followed: Followed, streams: Mapping[str, Stream], now_s: float) -> bool:
-    """Whether the bridge follows every channel of the venue, and no beginning lies ahead."""
+    """Whether the bridge follows every channel of the venue, and none begins within a floored stamp."""
     for channel in followed.channels:
         stream = streams.get(followed.stream(channel))
         if stream is None:
             return False
         began_at = stream.epoch_began_at
-        if not channel.in_session and (began_at is None or began_at.timestamp() > now_s):
+        if not channel.in_session and (began_at is None or began_at.timestamp() + FLOORED_S > now_s):
             return False
     return True

@@ -23,9 +23,9 @@ GOOD, BAD, DIM, WAITING = "green", "bold red", "bright_black", "yellow"
 ENDED = {"open": WAITING, "recovered": GOOD, "void": DIM, "lost": BAD, "superseded": DIM}
 
 
-def drawn(look: Look, now: datetime) -> RenderableType:
-    """The whole screen: of the numbered venue alone, or of several."""
-    return draw_board(look) if look.scenario.followed else draw(look, now)
+def drawn(look: Look, now: datetime, *, height: int) -> RenderableType:
+    """The whole screen, which is ``height`` lines high: of the numbered venue alone, or of several."""
+    return draw_board(look, height=height) if look.scenario.followed else draw(look, now)
 
 
 def draw(look: Look, now: datetime) -> RenderableType:
