@@ -112,7 +112,8 @@ class Sequel:
                 steps.append(Follows(told, Transport.REPLAY))
                 self.last = link.number
         closed = self._close()
-        self._pull_failed = self._broken
+        # What came of it may be a part. Where nothing waits, the connection ended meanwhile: the next one asks anew.
+        self._pull_failed = self._broken and bool(self._waiting) and not steps
         return steps + closed
 
     def _next(self, told: Told, link: Link, transport: Transport) -> list[SequelStep]:
@@ -149,6 +150,8 @@ class Sequel:
         steps.append(Follows(told, transport))
         waiting, self._waiting = self._waiting, deque()
         for kept, heard_by in waiting:
+            if _link(kept).number is None and transport is heard_by:
+                continue  # said before the snapshot on the same way, it is a part of it
             if self._broken:
                 self._keep(kept, heard_by)
             else:

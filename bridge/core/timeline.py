@@ -78,12 +78,12 @@ class Timeline:
 
     @property
     def waiting(self) -> int:
-        """How many events wait for their proof."""
-        return len(self._waiting)
+        """How many events wait: for their proof, or, too late for one, to be told."""
+        return len(self._waiting) + len(self._behind)
 
     @property
     def full(self) -> bool:
-        return len(self._waiting) >= self.events_max
+        return self.waiting >= self.events_max
 
     @property
     def remembers_from_us(self) -> int:
@@ -130,6 +130,8 @@ class Timeline:
         event_id = told.event.event_id
         if event_id in self._known or at_us < self._forgotten_us:
             return False
+        if self.full:
+            raise OverflowError
         if at_us < self.frontier_us or (at_us, event_id) < self._last:
             kind = Kind.RECOVERED if any(at_us in span for span in self._lost) else Kind.LATE
             self._behind.append(Heard(kind, told, transport))
@@ -137,8 +139,6 @@ class Timeline:
             self._settled.append(event_id)
             self._forget()
             return True
-        if self.full:
-            raise OverflowError
         self._know(event_id, at_us)
         heapq.heappush(self._waiting, _Waiting(at_us, event_id, told, transport))
         return True
