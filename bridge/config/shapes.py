@@ -112,7 +112,7 @@ class Follow(Shape):
     overlap_s: SecondsOrNone = 2.0
     prove_every_s: Seconds = 1.0
     poll_every_s: Seconds = 5.0
-    events_waiting_max: Count = 20_000
+    events_waiting_max: Count = 50_000
     remembered_max: Count = 20_000
     snapshot_wait_s: Seconds = 5.0
     retry_max_s: Seconds = 60.0

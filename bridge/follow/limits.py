@@ -15,8 +15,8 @@ class FollowLimits:
     pad_s: float = 1.0
     overlap_s: float = 2.0
     commit_every_s: float = 0.02
-    commit_events_max: int = 1_000
-    events_waiting_max: int = 20_000
+    commit_events_max: int = 4_000
+    events_waiting_max: int = 50_000
     remembered_max: int = 20_000
     poll_every_s: float = 5.0
     look_every_s: float = 0.25

@@ -73,13 +73,15 @@ class Writer:
         while True:
             await self._called.wait()
             self._called.clear()
+            longest = 0
             try:
-                await self._round(prove)
+                longest = await self._round(prove)
             except StoreUnavailable as error:
                 self._loud.say("follower.waiting", reason=str(error))
                 self._called.set()
                 await self._clock.sleep(RETRY_S)
-            await self._clock.sleep(self._limits.commit_every_s)
+            if longest < self._limits.commit_events_max:
+                await self._clock.sleep(self._limits.commit_every_s)
 
     async def stand(
         self, standing: Sequence[tuple[int, int, datetime]], states: Sequence[tuple[int, str, str]]
@@ -91,15 +93,17 @@ class Writer:
                     await follows.advance(connection, standing)
                 await follows.set_states(connection, states)
 
-    async def _round(self, prove: Callable[[FollowedStream], None]) -> None:
-        """Write one chapter of every stream that has one."""
+    async def _round(self, prove: Callable[[FollowedStream], None]) -> int:
+        """Write one chapter of every stream that has one; how many sayings the longest of them had."""
         ready = [stream for stream in list(self._news.values()) if self._prepare(stream, prove)]
         if not ready:
-            return
+            return 0
+        longest = max(len(self._unwritten[stream.name].sayings) for stream in ready)
         with store_errors():
             async with taken_out(self._engine) as connection:
                 for stream in ready:
                     await self._write(connection, stream)
+        return longest
 
     def _prepare(self, stream: FollowedStream, prove: Callable[[FollowedStream], None]) -> bool:
         """Whether there is a chapter to write; a stream that needs no more looking at is dismissed."""
