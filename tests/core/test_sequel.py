@@ -214,6 +214,13 @@ def test_a_pull_that_brings_a_part_is_told_as_far_as_it_follows_and_the_rest_is_
     assert hear(sequel, whole(15)) == [(12, 15, "superseded"), "whole 15", "16"]
 
 
+def test_a_second_hole_behind_the_first_is_asked_for_in_its_turn() -> None:
+    sequel = pulling(last=10)
+    hear(sequel, change(16, 14), change(20, 18), change(21, 20))
+    assert said(sequel.pulled((change(14, 10),))) == ["14", "16"]
+    assert (sequel.want(), sequel.hole(), sequel.waiting) == (Want.PULL, (17, 18), 2)
+
+
 def test_a_pull_that_overlaps_what_was_told_is_not_taken_for_what_follows() -> None:
     sequel = pulling(last=10)
     hear(sequel, change(16, 14))
