@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from bridge.core.channel import Channel
+from bridge.core.channel import Channel, Model
 from bridge.sources.base import Connected, LiveUpdate, Malformed, Subscribed, Unsubscribed
 from bridge.sources.poloniex_v1.channels import kind_of, symbol_of
 from bridge.sources.poloniex_v1.frames import Acknowledged, FrameReader, Pong, Refused, Said, Unwanted, Welcome
@@ -19,6 +19,7 @@ from bridge.sources.socket import Heard
 
 PINGS_UNANSWERED_MAX = 64
 LATE_MAX = 256
+REPEATS_MAX = 64
 UNACKNOWLEDGED = "no acknowledgement"
 JUMPED = "the venue's numbers jumped"
 _NOTHING = Heard()
@@ -67,6 +68,8 @@ class SocketConversation:
         self._late: dict[str, tuple[str, ...]] = {}
         self._pings: dict[str, None] = {}
         self._newest: dict[str, int] = {}
+        # Partial changes have no number, and their ids hold their content: one that comes again is no second one.
+        self._said = {one.series: deque[str](maxlen=REPEATS_MAX) for one in channels if one.model is Model.MERGE}
         self._count = 0
         self._welcomed = self._ready = self._taken = False
 
@@ -129,12 +132,22 @@ class SocketConversation:
     def _event(self, said: Said) -> Heard:
         event = said.told.event
         sent_at = event.occurred_at if said.proves else None
+        if self._repeats(said.told.series, event.event_id):
+            return Heard(alive=True, sent_at=sent_at)
         updates: tuple[LiveUpdate, ...] = (said.told,)
         if said.number is not None and self._jumped(said.told.series, said.number, event.occurred_at):
             # Counts as unheard up to now: that makes whoever follows it ask the venue's list.
             series = (said.told.series,)
             updates = (said.told, Unsubscribed(series, JUMPED), Subscribed(series))
         return Heard(updates=updates, alive=True, sent_at=sent_at)
+
+    def _repeats(self, series: str, event_id: str) -> bool:
+        """Whether a partial change was said before; from now on it was."""
+        known = self._said.get(series)
+        if known is None or event_id in known:
+            return known is not None
+        known.append(event_id)
+        return False
 
     def _jumped(self, series: str, number: int, at: datetime | None) -> bool:
         newest = self._newest.get(series)

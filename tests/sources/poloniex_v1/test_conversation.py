@@ -206,3 +206,12 @@ def test_numbers_that_jump_in_the_venues_own_list_are_not_suspected() -> None:
     assert not suspicion.roused("execution.A", 9, 20, us(0))
     suspicion.listed("execution.B", [5, 3, 4])
     assert suspicion.roused("execution.B", 9, 20, us(0))
+
+
+def test_a_partial_change_that_is_said_twice_is_heard_once() -> None:
+    conversation = talk(f"/contract/position:{SYMBOL}")
+    first, again = conversation.hear(recorded("position")), conversation.hear(recorded("position"))
+    assert (len(first.updates), len(again.updates)) == (1, 0)
+    assert again.alive
+    other = recorded("position").replace(b'"currentQty":4', b'"currentQty":5')
+    assert len(conversation.hear(other).updates) == 1
