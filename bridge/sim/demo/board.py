@@ -25,9 +25,10 @@ COLUMNS = (
     ("", "left", 34),
 )
 LEGEND = (
-    "missing: named by a gap, because no list of the venue's has them (unlisted), or a later state or snapshot",
-    "stands for them (superseded). unseen: swallowed where nobody can notice. beside: snapshots, present states and",
-    "changes in pieces, which nobody must hold.",
+    "missing   named by a gap: no list of the venue's has them (unlisted), or a later state or snapshot",
+    "          stands for them (superseded)",
+    "unseen    swallowed by the venue where nobody can notice",
+    "beside    delivered too, and nobody's due: snapshots, present states, changes in pieces",
 )
 
 
