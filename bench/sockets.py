@@ -25,13 +25,17 @@ SMOKE = Size(trades_per_s=500, seconds=1, idle_streams=3, idle_s=0.5)
 
 async def measure(size: Size, profile: str | None = None) -> list[Figure]:
     """A venue that says as much as is wanted, and one that says nothing on many channels."""
-    return [*await _busy(size, profile), *await _idle(size)]
+    one = await _busy(size, profile, sources=1, trades_per_s=size.trades_per_s)
+    five = await _busy(size, None, sources=5, trades_per_s=size.trades_per_s // 10)
+    return [*one, *five, *await _idle(size)]
 
 
-async def _busy(size: Size, profile: str | None) -> list[Figure]:
+async def _busy(size: Size, profile: str | None, *, sources: int, trades_per_s: int) -> list[Figure]:
+    """``sources`` venues, each with so many trades a second."""
+    name = "one venue" if sources == 1 else f"{sources} venues"
     async with stage() as place:
-        bridge = await _bridge(place, ["BTCUSDT"], size.trades_per_s, profile)
-        await until(lambda: _grown_to(place, 1), within_s=30, what="the first trade is in the log")
+        bridge = await _bridge(place, ["BTCUSDT"], trades_per_s, profile, sources=sources)
+        await until(lambda: _begun(place, sources), within_s=60, what="the first trades are in the log")
         await CLOCK.sleep(WARM_S)
         bridge.look()
         half_mib, bridge.rss_max_mib = bridge.rss_max_mib, 0.0
@@ -46,13 +50,19 @@ async def _busy(size: Size, profile: str | None) -> list[Figure]:
         lost = await place.sql("SELECT coalesce(sum(dropped), 0)::bigint FROM follows")
         return [
             Figure(
-                QUESTION, "trades into the log, one venue", events / seconds, "1/s", least=size.trades_per_s * 0.99
+                QUESTION, f"{name}: trades into the log", events / seconds, "1/s", least=sources * trades_per_s * 0.99
             ),
-            Figure(QUESTION, "dropped for want of room", float(lost), "", most=0),
-            Figure(QUESTION, "the log behind the venue's clock", behind_s, "s"),
-            Figure(QUESTION, "share of a core", share, "cores"),
-            Figure(QUESTION, "resident memory", bridge.rss_max_mib, "MiB"),
-            Figure(QUESTION, "of that after warming up", bridge.rss_max_mib / half_mib, "x", most=MEMORY_GROWTH_MOST),
+            Figure(QUESTION, f"{name}: dropped for want of room", float(lost), "", most=0),
+            Figure(QUESTION, f"{name}: the log behind the venue's clock", behind_s, "s"),
+            Figure(QUESTION, f"{name}: share of a core", share, "cores"),
+            Figure(QUESTION, f"{name}: resident memory", bridge.rss_max_mib, "MiB"),
+            Figure(
+                QUESTION,
+                f"{name}: of that after warming up",
+                bridge.rss_max_mib / half_mib,
+                "x",
+                most=MEMORY_GROWTH_MOST,
+            ),
         ]
 
 
@@ -76,12 +86,16 @@ async def _idle(size: Size) -> list[Figure]:
     ]
 
 
-async def _bridge(place: Stage, symbols: list[str], trades_per_s: int, profile: str | None) -> Part:
+async def _bridge(
+    place: Stage, symbols: list[str], trades_per_s: int, profile: str | None, *, sources: int = 1
+) -> Part:
     telling = symbols if trades_per_s else []
-    venue = await place.begin("firehose", trades_per_s=trades_per_s, symbols=telling)
     channels = ", ".join(f'"publicTrade.{symbol}"' for symbol in symbols)
-    text = f"""
-[sources.by]
+    text = ""
+    for number in range(sources):
+        venue = await place.begin("firehose", trades_per_s=trades_per_s, symbols=telling)
+        text += f"""
+[sources.by{number}]
 venue = "bybit"
 rest_url = "http://127.0.0.1:{venue.port}"
 ws_url = "ws://127.0.0.1:{venue.port}/v5/public/linear"
@@ -95,8 +109,8 @@ async def _position(place: Stage) -> int:
     return int(await place.sql("SELECT coalesce(sum(position), 0)::bigint FROM streams"))
 
 
-async def _grown_to(place: Stage, position: int) -> bool:
-    return await _position(place) >= position
+async def _begun(place: Stage, streams: int) -> bool:
+    return int(await place.sql("SELECT count(*) FROM streams WHERE position > 0")) >= streams
 
 
 async def _has_begun(place: Stage, streams: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, webhooks
+from bench import backfill, delivery, endtoend, outage, sockets, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -28,6 +28,8 @@ def measured() -> Measured:
             delivery.measure(delivery.SMOKE),
             backfill.measure(backfill.SMOKE),
             endtoend.measure(endtoend.SMOKE),
+            sockets.measure(sockets.SMOKE),
+            outage.measure(outage.SMOKE),
         )
 
     return {figures[0].question: {figure.name: figure for figure in figures} for figures in asyncio.run(measure())}
@@ -60,6 +62,21 @@ def test_the_whole_way_is_measured_with_its_memory(measured: Measured) -> None:
     figures = measured[endtoend.QUESTION]
     assert 0 < figures["with holes: p50"].value <= figures["with holes: p99"].value
     assert figures["with holes: resident memory"].value > 1
+
+
+@pytest.mark.slow
+def test_sockets_are_measured_in_the_log_and_in_silence(measured: Measured) -> None:
+    figures = measured[sockets.QUESTION]
+    assert figures["one venue: trades into the log"].value > 1
+    assert figures["one venue: dropped for want of room"].value == 0
+    assert figures["3 idle streams: resident memory"].value > 1
+
+
+@pytest.mark.slow
+def test_an_outage_is_measured_until_nothing_is_missing(measured: Measured) -> None:
+    figures = measured[outage.QUESTION]
+    assert figures["from the reconnect until healed"].value > 0
+    assert figures["events had from the lists"].value > 0
 
 
 def test_a_part_that_fails_is_told_of_and_nothing_of_it_stays() -> None:
