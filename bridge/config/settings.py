@@ -12,7 +12,7 @@ from bridge.config.cryptomus import Cryptomus
 from bridge.config.playbatman import PlayBatman
 from bridge.config.poloniex_v1 import PoloniexV1
 from bridge.config.poloniex_v3 import PoloniexV3
-from bridge.config.shapes import Destination, Limits, Secret, Shape, Text
+from bridge.config.shapes import Destination, Limits, SealingKeys, Secret, Shape, Text
 
 Followed = Bybit | Cryptomus | PoloniexV1 | PoloniexV3
 """A source whose events the bridge numbers."""
@@ -40,6 +40,7 @@ class Settings(Shape):
     host: Text = "127.0.0.1"
     port: Port = 8000
     api_token: Secret | None = None
+    secret_key: SealingKeys = ()
     data: Path = Path(".bridge")
     pg_bin: Path | None = None
     limits: Limits = Limits()
@@ -66,6 +67,7 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "HOST": "host",
         "PORT": "port",
         "BRIDGE_API_TOKEN": "api_token",
+        "BRIDGE_SECRET_KEY": "secret_key",
         "BRIDGE_DATA": "data",
         "BRIDGE_PG_BIN": "pg_bin",
     }

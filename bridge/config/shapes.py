@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 SIGNING_PREFIX = "whsec_"
 SIGNING_BYTES_MIN = 24
 SIGNING_BYTES_MAX = 64
+SEALING_BYTES = 32
 
 
 class Shape(BaseModel):
@@ -66,12 +67,28 @@ def _signing_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _split(value: object) -> object:
+    """Keys as an environment holds them: the newest first, with commas between."""
+    return tuple(one.strip() for one in value.split(",")) if isinstance(value, str) else value
+
+
+def _sealing_key(secret: SecretStr) -> SecretStr:
+    try:
+        key = base64.b64decode(secret.get_secret_value(), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != SEALING_BYTES:
+        raise ValueError(f"must be {SEALING_BYTES} bytes in URL-safe base64: 'bridge secrets new-key' makes one")
+    return secret
+
+
 HttpAddress = Annotated[str, url_with("http", "https")]
 SocketAddress = Annotated[str, url_with("ws", "wss")]
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_as_many), Field(min_length=1)]
 SigningKey = Annotated[SecretStr, AfterValidator(_signing_key)]
 SigningKeys = Annotated[tuple[SigningKey, ...], BeforeValidator(_as_many), Field(min_length=1)]
+SealingKeys = Annotated[tuple[Annotated[SecretStr, AfterValidator(_sealing_key)], ...], BeforeValidator(_split)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
