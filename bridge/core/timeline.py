@@ -5,6 +5,7 @@ id). Knows no clock: every time is the venue's, told by the caller, in microseco
 """
 
 import heapq
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -156,6 +157,22 @@ class Timeline:
             holes = self._covered.missing(Span(start_us, stop_us))
             self._missing += [Missing(hole, reason, evidence) for hole in holes]
             self._missing.sort(key=lambda missing: missing.span.start)
+
+    def retreat(self) -> int:
+        """Let go of the newer half of what waits; from when on all has to be heard anew."""
+        if not self._waiting:
+            return self.frontier_us
+        self._waiting.sort()
+        border_us = self._waiting[len(self._waiting) // 2].at_us
+        kept = bisect_left(self._waiting, border_us, key=lambda waiting: waiting.at_us)
+        for gone in self._waiting[kept:]:
+            del self._known[gone.event_id]
+        del self._waiting[kept:]
+        before = Span(min(self.frontier_us, border_us) - 1, border_us)
+        self._covered = self._covered.within(before)
+        cut = ((missing, missing.span.intersect(before)) for missing in self._missing)
+        self._missing = [missing._replace(span=span) for missing, span in cut if span is not None]
+        return border_us
 
     def settle(self, limit: int) -> list[Step]:
         """What may be told now, in order, at most ``limit`` steps and at least what came too late."""

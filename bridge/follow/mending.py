@@ -34,7 +34,7 @@ class Mender:
         if isinstance(stream, ChainedStream):
             return stream.want() is not Want.NOTHING
         hole = stream.hole(now_us)
-        if hole is None:
+        if hole is None or stream.awaits_writing:
             return False
         hears = stream.hears_from_us is not None
         if stream.channel.repair is Repair.HISTORY:
@@ -90,7 +90,7 @@ class Mender:
                 return
             if stream.answered(hole, answer, asked_us=now_us):
                 break
-        if not hears:
+        if not hears and not stream.in_pieces:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.poll_every_s
 
     async def _fetch(self, stream: ChainedStream, line: Line) -> None:

@@ -6,6 +6,7 @@ All times are the venue's, in microseconds since 1970.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from bridge.core.channel import Channel, Model, Repair, Told
 from bridge.core.event import Kind, Transport
@@ -28,7 +29,7 @@ class TimedStream:
     """What a follower knows of one stream.
 
     ``hears_from_us`` is from when on the present connection hears everything, None while none does. ``timeline`` is
-    None until the stream has begun.
+    None until the stream has begun. ``in_pieces``: its hole holds more than there is room for at a time.
     """
 
     name: str
@@ -49,6 +50,8 @@ class TimedStream:
     _dropped: int = 0
     _began_us: int | None = None
     _asked: Span | None = None
+    _room_until_us: int | None = None
+    in_pieces: bool = False
 
     def __post_init__(self) -> None:
         self._values = Values(self.limits.values_max)
@@ -64,7 +67,7 @@ class TimedStream:
     def subscribed(self, now_us: int) -> None:
         """A connection hears the channel from now on; the venue's clock shows at least ``now_us``."""
         self._twins = Twins()
-        self.overflowed = False
+        self.overflowed, self.in_pieces, self._room_until_us = False, False, None
         self.hears_from_us = now_us + int(self.limits.pad_s * SECOND_US)
         if self.timeline is None:
             self._began_us = self.hears_from_us
@@ -76,17 +79,23 @@ class TimedStream:
         self.hears_from_us = None
 
     def live(self, told: Told) -> None:
-        """Take in what a connection says."""
+        """Take in what a connection says. Once something had no room, all is dropped until there is room again."""
+        if self.overflowed:
+            self._heard[Transport.WEBSOCKET.value] += 1
+            self._dropped += 1
+            return
         self._take(self._twins.tell_apart(told) if self._has_twins else told, Transport.WEBSOCKET)
 
     def recalled(self, rows: Sequence[Told], *, before_us: int) -> int:
-        """Take in a list's answer; how many of its rows before a time were new."""
+        """Take in a list's answer as far as there is room, the oldest first; how many rows before a time were new."""
         twins = Twins()
         fresh = 0
-        for told in rows:
+        timed = ((micros(told.event.occurred_at), told) for told in rows if told.event.occurred_at is not None)
+        for at_us, told in sorted(timed, key=itemgetter(0)):
+            if self._room_until_us is not None and at_us >= self._room_until_us:
+                break
             is_new = self._take(twins.tell_apart(told) if self._has_twins else told, Transport.REPLAY)
-            at = told.event.occurred_at
-            fresh += is_new and at is not None and micros(at) < before_us
+            fresh += is_new and at_us < before_us
         return fresh
 
     def alive(self, until_us: int) -> None:
@@ -101,7 +110,14 @@ class TimedStream:
     @property
     def has_room_again(self) -> bool:
         """Whether it stopped hearing for want of room, and need not any longer."""
-        return self.overflowed and self.timeline is not None and self.timeline.waiting * 2 < self.timeline.events_max
+        waits = 0 if self.timeline is None else self.timeline.waiting
+        return self.overflowed and not self.in_pieces and waits * 2 < self.limits.events_waiting_max
+
+    @property
+    def awaits_writing(self) -> bool:
+        """Whether there is no room, and there will be once what waits is written."""
+        line = self.timeline
+        return line is not None and line.full and (line.oldest_us or 0) < line.reached_us
 
     @property
     def awaits_proof(self) -> bool:
@@ -119,8 +135,7 @@ class TimedStream:
         if is_new and at_us < self.timeline.frontier_us:
             self.late += 1
             if transport is Transport.WEBSOCKET:  # the venue takes longer to tell than was believed
-                lateness_us = self.timeline.frontier_us - at_us
-                self.settle_us = min(SETTLE_MAX_US, max(self.settle_us, self.settle_us + 2 * lateness_us))
+                self.settle_us = min(SETTLE_MAX_US, self.settle_us + 2 * (self.timeline.frontier_us - at_us))
         return is_new
 
     def _keep(self, told: Told, transport: Transport, at_us: int) -> bool:
@@ -128,10 +143,16 @@ class TimedStream:
         try:
             return self.timeline.hear(told, transport, at_us=at_us)
         except OverflowError:
-            self._dropped += 1  # a hole in time from here on, to be asked for when there is room
-            self.overflowed = True
+            self.overflowed = True  # a hole in time from here on, to be asked for when there is room
             self.unheard()
-            return False
+            self._dropped += 1
+            if transport is Transport.WEBSOCKET:
+                return False
+        # What is older comes first: what is let go for it is asked for again in the next piece.
+        self._dropped += self.timeline.waiting - 1
+        self._room_until_us = self.timeline.retreat()
+        self._dropped -= self.timeline.waiting
+        return at_us < self._room_until_us and self.timeline.hear(told, transport, at_us=at_us)
 
     # What is missing
 
@@ -175,9 +196,10 @@ class TimedStream:
             return False
         self._asked = None
         self._hole.withheld = None
-        proven_us = hole.stop if recalled.complete_from is None else max(hole.start, micros(recalled.complete_from))
-        proven_us = min(proven_us, hole.stop)
-        self.timeline.cover(proven_us, hole.stop)
+        stop_us = hole.stop if self._room_until_us is None else min(hole.stop, self._room_until_us)
+        self.in_pieces, self._room_until_us = stop_us < hole.stop, None
+        proven_us = stop_us if recalled.complete_from is None else max(hole.start, micros(recalled.complete_from))
+        self.timeline.cover(proven_us := min(proven_us, stop_us), stop_us)
         evidence: dict[str, object] = {"answered_from": words.iso(proven_us), "reads": self._hole.reads}
         self.timeline.give_up(hole.start, proven_us, reason="lost", evidence=evidence)
         return True
@@ -268,11 +290,9 @@ class TimedStream:
         if step.told.step is None or step.kind is not Kind.EVENT or event.occurred_at is None:
             return [saying]
         at_us = micros(event.occurred_at)
+        key, before, _ = step.told.step
         known = self._values.follow(step.told.step, at_us)
-        if known is None:
-            return [saying]
-        expected, since_us = known
-        return [words.of_broken_value(step.told.step.key, expected, step.told.step.before, since_us, at_us), saying]
+        return [saying] if known is None else [words.of_broken_value(key, known[0], before, known[1], at_us), saying]
 
 
 def confirmed(*, asked_before: bool, brought_nothing: bool) -> bool:

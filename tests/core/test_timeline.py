@@ -236,6 +236,36 @@ def test_where_too_much_waits_the_next_event_has_no_room_until_some_are_told() -
     assert hear(timeline, ("c", 8)) == [True]  # having had no room is not having been heard
 
 
+def test_a_retreat_lets_go_of_the_newer_half_and_of_its_proof() -> None:
+    timeline = Timeline(0)
+    hear(timeline, ("a", 1), ("d", 7), ("b", 3), ("c", 5), ("cc", 5))
+    timeline.cover(0, 4)
+    timeline.cover(4, 9)
+    timeline.give_up(9, 12, reason="lost", evidence={})
+    assert timeline.retreat() == 5
+    assert (timeline.waiting, timeline.reached_us) == (2, 5)
+    assert said(timeline.settle(100)) == events("a", "b")
+    assert hear(timeline, ("c", 5), ("d", 7)) == [True, True]
+    assert timeline.settle(100) == []
+    timeline.cover(5, 9)
+    assert said(timeline.settle(100)) == events("c", "d")
+
+
+def test_a_retreat_keeps_what_is_given_up_before_it() -> None:
+    timeline = Timeline(0)
+    hear(timeline, ("a", 1), ("b", 9))
+    timeline.give_up(0, 12, reason="lost", evidence={})
+    assert timeline.retreat() == 9
+    assert said(timeline.settle(100)) == [(0, 9), *events("a")]
+
+
+def test_where_nothing_waits_a_retreat_changes_nothing() -> None:
+    timeline = Timeline(4)
+    timeline.cover(4, 9)
+    assert timeline.retreat() == 4
+    assert timeline.reached_us == 9
+
+
 def test_what_comes_too_late_has_no_room_without_end_either() -> None:
     timeline = Timeline(100, events_max=3)
     assert hear(timeline, ("x", 200), ("a", 1), ("b", 2)) == [True, True, True]
