@@ -138,20 +138,16 @@ class Follow(Shape):
     audit_window_s: Seconds = 900.0
 
 
-class Destination(Shape):
-    """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first.
+class Policy(Shape):
+    """How a destination is delivered to: the same whether the file or the API says it.
 
     Where ``batch_max`` is more than 1, every POST is a batch of up to that many entries. ``attempts_max`` counts
     only where what is not taken is parked.
     """
 
-    name: Text
-    url: HttpAddress = Field(repr=False)
-    secrets: SigningKeys = Field(alias="secret")
     streams: Texts = ("*",)
     types: Texts = ("*",)
     keys: Texts = ("*",)
-    allow_private: bool = False
     timeout_s: Seconds = 15.0
     retry_first_s: Seconds = 1.0
     retry_max_s: Seconds = 300.0
@@ -172,3 +168,12 @@ class Destination(Shape):
         if self.in_flight_max > 1 and self.order == "stream":
             raise ValueError('in_flight_max is more than 1, but the order of a stream allows one: see order = "key"')
         return self
+
+
+class Destination(Policy):
+    """The table ``[destinations.NAME]``: who takes the log. ``secrets`` holds whsec_ keys, the newest first."""
+
+    name: Text
+    url: HttpAddress = Field(repr=False)
+    secrets: SigningKeys = Field(alias="secret")
+    allow_private: bool = False

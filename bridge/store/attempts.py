@@ -71,3 +71,45 @@ async def recent(conn: AsyncConnection, destination_id: int, *, limit: int) -> l
     """The destination's latest attempts, the newest first."""
     values = {"destination_id": destination_id, "limit": limit}
     return [Attempt(*row) for row in (await conn.execute(_RECENT, values)).all()]
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Attempt):
+    """An attempt with its id and the name of its stream, as it is listed."""
+
+    id: int
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which attempts are meant; None leaves out nothing. ``position`` is one that the attempt was about."""
+
+    stream: str | None = None
+    position: int | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+_CHOSEN = text("""
+SELECT a.destination_id, a.stream_id, a.first, a.last, a.entries, a.outcome, a.status, a.error, a.latency_max_ms,
+       a.started_at, a.ended_at, a.id, s.name
+FROM attempts a JOIN streams s ON s.id = a.stream_id
+WHERE a.destination_id = :destination_id
+  AND (CAST(:before AS bigint) IS NULL OR a.id < :before)
+  AND (CAST(:stream AS text) IS NULL OR s.name = :stream)
+  AND (CAST(:position AS bigint) IS NULL OR :position BETWEEN a.first AND a.last)
+  AND (CAST(:outcome AS text) IS NULL OR a.outcome = :outcome)
+  AND (CAST(:since AS timestamptz) IS NULL OR a.ended_at >= :since)
+  AND (CAST(:until AS timestamptz) IS NULL OR a.started_at < :until)
+ORDER BY a.id DESC LIMIT :limit
+""")
+
+
+async def listing(conn: AsyncConnection, destination_id: int, chosen: Chosen, *, limit: int) -> list[Told]:
+    """The newest first; those older than the one of id ``before``."""
+    values = {name: getattr(chosen, name) for name in Chosen.__slots__}
+    rows = (await conn.execute(_CHOSEN, {**values, "destination_id": destination_id, "limit": limit})).all()
+    return [Told(*row) for row in rows]

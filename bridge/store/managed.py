@@ -45,13 +45,19 @@ ON CONFLICT (name) DO NOTHING RETURNING id
 
 _READ = text(f"SELECT {_COLUMNS} FROM destinations WHERE name = :name")
 
-_LOCK = text(f"SELECT {_COLUMNS} FROM destinations WHERE name = :name FOR UPDATE")
+# Cursors come first, as they do in delivery: two that take the same locks in two orders wait for each other.
+_LOCK_CURSORS = text("""
+SELECT c.stream_id FROM cursors c JOIN destinations d ON d.id = c.destination_id AND d.name = :name
+ORDER BY c.stream_id FOR NO KEY UPDATE OF c
+""")
+
+_LOCK = text(f"SELECT {_COLUMNS} FROM destinations WHERE name = :name FOR NO KEY UPDATE")
 
 _LISTING = text(f"SELECT {_COLUMNS} FROM destinations WHERE name > :after ORDER BY name LIMIT :limit")
 
 _SEALED = text(f"SELECT {_COLUMNS} FROM destinations WHERE sealed IS NOT NULL ORDER BY id LIMIT :limit")
 
-_SEALED_LOCKED = text(f"SELECT {_COLUMNS} FROM destinations WHERE sealed IS NOT NULL ORDER BY id FOR UPDATE")
+_SEALED_LOCKED = text(f"SELECT {_COLUMNS} FROM destinations WHERE sealed IS NOT NULL ORDER BY id FOR NO KEY UPDATE")
 
 _UPDATE = text("""
 UPDATE destinations SET policy = CAST(CAST(:policy AS text) AS jsonb), sealed = :sealed, version = version + 1,
@@ -94,6 +100,8 @@ async def create(
 
 async def read(conn: AsyncConnection, name: str, *, lock: bool = False) -> Managed | None:
     """The destination of this name; with ``lock``, nobody else changes it until the transaction's end."""
+    if lock:
+        await conn.execute(_LOCK_CURSORS, {"name": name})
     row = (await conn.execute(_LOCK if lock else _READ, {"name": name})).one_or_none()
     return None if row is None else Managed(*row)
 
@@ -134,7 +142,7 @@ async def delete(conn: AsyncConnection, found: Managed) -> None:
 
 
 async def provision(conn: AsyncConnection, wanted: Mapping[str, Mapping[str, object]], *, now: datetime) -> list[str]:
-    """A row for each destination of the file, with the policy that it has now. Returns the names that the API took."""
+    """A row for each destination of the file, with its policy of today. Returns the names that the API has taken."""
     names = sorted(wanted)
     policies = [_json(wanted[name]) for name in names]
     await conn.execute(_PROVISION, {"names": names, "policies": policies, "now": now})

@@ -10,6 +10,22 @@ from bridge.store.attempts import ERROR_CHARS_MAX
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """An entry that was laid aside: ``parked``, ``due`` to be sent again, ``redelivered`` or ``discarded``."""
+
+    stream: str
+    position: int
+    state: str
+    attempts: int
+    status: int | None
+    error: str | None
+    parked_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A parked entry that is to be sent again."""
 
@@ -22,7 +38,9 @@ class Due:
 
 _ADD = text("""
 INSERT INTO parked (destination_id, stream_id, position, attempts, status, error, parked_at)
-VALUES (:destination_id, :stream_id, :position, :attempts, :status, :error, :now)
+SELECT d.id, CAST(:stream_id AS int), CAST(:position AS bigint), CAST(:attempts AS int), CAST(:status AS int),
+       CAST(:error AS text), CAST(:now AS timestamptz)
+FROM destinations d WHERE d.id = :destination_id FOR KEY SHARE
 ON CONFLICT (destination_id, stream_id, position) DO UPDATE
 SET state = 'parked', attempts = parked.attempts + excluded.attempts, status = excluded.status,
     error = excluded.error, parked_at = excluded.parked_at, ended_at = NULL, ended_by = NULL, reason = NULL
@@ -50,6 +68,32 @@ UPDATE parked SET status = :status, error = :error
 WHERE destination_id = :destination_id AND stream_id = :stream_id AND position = :position AND state = 'parked'
 """)
 
+_LISTING = text("""
+SELECT s.name, p.position, p.state, p.attempts, p.status, p.error, p.parked_at, p.ended_at, p.ended_by, p.reason
+FROM parked p JOIN streams s ON s.id = p.stream_id
+WHERE p.destination_id = :destination_id AND (s.name, p.position) > (:stream, :position)
+  AND (CAST(:state AS text) IS NULL OR p.state = :state)
+ORDER BY s.name, p.position LIMIT :limit
+""")
+
+_READ = text("""
+SELECT s.name, p.position, p.state, p.attempts, p.status, p.error, p.parked_at, p.ended_at, p.ended_by, p.reason
+FROM parked p JOIN streams s ON s.id = p.stream_id
+WHERE p.destination_id = :destination_id AND s.name = :stream AND p.position = :position FOR UPDATE OF p
+""")
+
+_WANT = text("""
+UPDATE parked p SET state = 'due', ended_by = :actor FROM streams s
+WHERE s.id = p.stream_id AND p.destination_id = :destination_id AND p.state = 'parked'
+  AND (CAST(:stream AS text) IS NULL OR (s.name = :stream AND p.position = :position))
+""")
+
+_DISCARD = text("""
+UPDATE parked p SET state = 'discarded', ended_at = :now, ended_by = :actor, reason = :reason FROM streams s
+WHERE s.id = p.stream_id AND p.destination_id = :destination_id AND p.state IN ('parked', 'due')
+  AND s.name = :stream AND p.position = :position
+""")
+
 
 async def add(
     conn: AsyncConnection,
@@ -62,7 +106,7 @@ async def add(
     error: str,
     now: datetime,
 ) -> None:
-    """Lay an entry aside after so many ``attempts``."""
+    """Lay an entry aside after so many ``attempts``. Nothing happens where the destination was deleted meanwhile."""
     values = {
         "destination_id": destination_id, "stream_id": stream_id, "position": position, "attempts": attempts,
         "status": status, "error": error[:ERROR_CHARS_MAX], "now": now,
@@ -84,6 +128,44 @@ async def redelivered(conn: AsyncConnection, due: Due, *, now: datetime) -> None
 async def failed(conn: AsyncConnection, due: Due, *, status: int | None, error: str) -> None:
     """It was not accepted, and stays parked."""
     await conn.execute(_FAILED, {**_key(due), "status": status, "error": error[:ERROR_CHARS_MAX]})
+
+
+async def listing(
+    conn: AsyncConnection,
+    destination_id: int,
+    *,
+    after: tuple[str, int] = ("", 0),
+    state: str | None = None,
+    limit: int,
+) -> list[Parked]:
+    """In the order of stream and position, those behind ``after``."""
+    values = {"destination_id": destination_id, "stream": after[0], "position": after[1]}
+    rows = (await conn.execute(_LISTING, {**values, "state": state, "limit": limit})).all()
+    return [Parked(*row) for row in rows]
+
+
+async def read(conn: AsyncConnection, destination_id: int, stream: str, position: int) -> Parked | None:
+    """The entry, locked."""
+    values = {"destination_id": destination_id, "stream": stream, "position": position}
+    row = (await conn.execute(_READ, values)).one_or_none()
+    return None if row is None else Parked(*row)
+
+
+async def want(
+    conn: AsyncConnection, destination_id: int, *, actor: str, entry: tuple[str, int] | None = None
+) -> int:
+    """Let one parked entry, or all of them, be sent again; returns how many are to be now."""
+    stream, position = entry or (None, 0)
+    values = {"destination_id": destination_id, "actor": actor, "stream": stream, "position": position}
+    return (await conn.execute(_WANT, values)).rowcount
+
+
+async def discard(
+    conn: AsyncConnection, destination_id: int, stream: str, position: int, *, actor: str, reason: str, now: datetime
+) -> bool:
+    """Let an entry never be sent. False: it is not waiting for anybody."""
+    values = {"destination_id": destination_id, "stream": stream, "position": position, "actor": actor, "now": now}
+    return (await conn.execute(_DISCARD, {**values, "reason": reason[:ERROR_CHARS_MAX]})).rowcount > 0
 
 
 def _key(due: Due) -> dict[str, object]:
