@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from bench import backfill, delivery, endtoend, machine, outage, sockets, webhooks
+from bench import backfill, delivery, endtoend, fanout, machine, outage, sockets, webhooks
 from bench.figures import Figure, show
 
 
@@ -29,6 +29,7 @@ QUESTIONS = {
     "delivery": _Question(delivery.measure, delivery.FULL, delivery.QUICK),
     "backfill": _Question(backfill.measure, backfill.FULL, backfill.QUICK),
     "endtoend": _Question(endtoend.measure, endtoend.FULL, endtoend.QUICK),
+    "fanout": _Question(fanout.measure, fanout.FULL, fanout.QUICK),
     "outage": _Question(outage.measure, outage.FULL, outage.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),
 }

@@ -35,7 +35,7 @@ SMOKE = Size(entries=200, slow_entries=0)
 async def measure(size: Size, profile: str | None = None) -> list[Figure]:
     """Fill the log first, then let destinations have it: at once, and after 5 ms each."""
     async with stage() as place:
-        await _fill(place, size.entries)
+        await fill(place, size.entries)
         fast = await _deliver(place, size.entries, 0.0, profile)
         batched = await _deliver(place, size.entries, 0.0, None, batch_max=BATCH)
         await batched.null.stop()
@@ -71,7 +71,7 @@ def _figures(fast: "_Delivered", serial_per_s: float) -> list[Figure]:
     ]
 
 
-async def _fill(place: Stage, entries: int) -> None:
+async def fill(place: Stage, entries: int) -> None:
     """A log of ``entries``, through the door, with nobody to take it yet."""
     await asyncio.to_thread(upgrade, place.postgres.url)  # it runs a loop of its own
     venue = Venue(seed=1, start=CLOCK.now(), faults=Faults(contiguous=True), in_process=False)

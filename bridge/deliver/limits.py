@@ -25,8 +25,8 @@ class DeliveryLimits:
     """
 
     slice_max: int = 256
-    unsettled_max: int = 256
-    settle_every_s: float = 0.25
+    unsettled_max: int = 500
+    settle_every_s: float = 1.0
     renew_every_s: float = 2.0
     linger_s: float = 1.0
     lease_margin_s: float = 5.0
