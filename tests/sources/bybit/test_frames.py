@@ -1,12 +1,9 @@
 """One frame of a socket."""
 
-import contextlib
 import json
 from datetime import datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge.core.channel import Link
 from bridge.core.event import digest_of
@@ -169,36 +166,3 @@ def test_one_bad_item_does_not_take_the_others_with_it() -> None:
 def test_junk_is_malformed(frame: bytes) -> None:
     with pytest.raises(Malformed):
         READER.read(frame)
-
-
-@pytest.mark.parametrize("name", FRAME_NAMES)
-def test_a_frame_cut_short_anywhere_is_malformed(name: str) -> None:
-    frame = recorded(name)
-    for at in range(len(frame)):
-        with pytest.raises(Malformed):
-            READER.read(frame[:at])
-
-
-@given(st.binary(max_size=60), st.sampled_from(FRAME_NAMES), st.integers(0, 1000), st.integers(0, 40))
-def test_no_damage_does_anything_but_be_malformed(junk: bytes, name: str, at: int, length: int) -> None:
-    frame = recorded(name)
-    at %= len(frame)
-    with contextlib.suppress(Malformed):
-        READER.read(frame[:at] + junk + frame[at + length :])
-
-
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("1760000000201"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@given(st.sampled_from(FRAME_NAMES), st.data())
-def test_no_value_of_any_member_does_anything_but_be_malformed(name: str, data: st.DataObject) -> None:
-    frame = json.loads(recorded(name))
-    places = [frame, frame["data"][0] if isinstance(frame["data"], list) else frame["data"]]
-    place = data.draw(st.sampled_from(places))
-    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(_json)
-    with contextlib.suppress(Malformed):
-        READER.read(json.dumps(frame).encode("utf-8", "replace"))

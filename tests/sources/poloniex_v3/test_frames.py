@@ -4,13 +4,10 @@ import json
 from datetime import datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge.core.channel import Link, Step
 from bridge.core.event import digest_of
 from bridge.sources.base import Malformed
-from bridge.sources.poloniex_v3.channels import TABLE, channel_of
 from bridge.sources.poloniex_v3.frames import (
     Authentication,
     Ignored,
@@ -22,7 +19,7 @@ from bridge.sources.poloniex_v3.frames import (
     read_frame,
 )
 from bridge.sources.poloniex_v3.rows import items_of
-from tests.sources.poloniex_v3.recorded import FOLDER, FRAMES, POSITION, SYMBOL, TOPICS, recorded
+from tests.sources.poloniex_v3.recorded import FRAMES, POSITION, SYMBOL, recorded
 
 EVENTS = [frame for frame in FRAMES if frame[1]]
 
@@ -45,11 +42,6 @@ def test_every_row_becomes_the_event_it_is(frame: bytes, expected: list[tuple[st
         got.append((series, item.event.event_id, item.event.occurred_at))
     assert got == expected
     assert said.malformed is None
-
-
-def test_every_series_is_one_that_a_configured_channel_has() -> None:
-    series = {channel_of(topic).series for topic in TOPICS}
-    assert {name for _, expected in EVENTS for name, _, _ in expected} == series
 
 
 def test_a_book_keeps_its_whole_frame_and_its_place_in_the_chain() -> None:
@@ -168,41 +160,3 @@ def test_one_bad_row_costs_its_neighbours_nothing() -> None:
 def test_junk_is_malformed(frame: bytes) -> None:
     with pytest.raises(Malformed):
         read_frame(frame)
-
-
-@pytest.mark.parametrize("name", sorted(path.stem.removeprefix("frame_") for path in FOLDER.glob("frame_*.json")))
-def test_a_frame_cut_short_anywhere_is_malformed(name: str) -> None:
-    frame = recorded(name)
-    for at in range(len(frame)):
-        with pytest.raises(Malformed):
-            read_frame(frame[:at])
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
-    max_leaves=8,
-)
-
-
-@given(st.binary(max_size=100), st.sampled_from([*TABLE, "auth", "?"]))
-def test_no_bytes_do_anything_but_be_malformed(data: bytes, word: str) -> None:
-    for frame in (data, b'{"channel":"%b","data":%b,"action":"update"}' % (word.encode(), data)):
-        try:
-            read_frame(frame)
-        except Malformed:
-            continue
-
-
-@given(st.sampled_from([frame for frame, _ in FRAMES]), st.data())
-def test_no_value_in_a_field_does_anything_but_be_malformed(frame: bytes, data: st.DataObject) -> None:
-    envelope = json.loads(frame)
-    rows = envelope.get("data")
-    inside = (
-        rows[0] if isinstance(rows, list) and isinstance(rows[0], dict) and data.draw(st.booleans()) else envelope
-    )
-    inside[data.draw(st.sampled_from(sorted(inside)))] = data.draw(JSON)
-    try:
-        read_frame(json.dumps(envelope).encode())
-    except Malformed:
-        return
