@@ -4,7 +4,7 @@ One ``Metrics`` a process and no global registry. Labels hold configured names a
 nobody outside can make series grow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -15,7 +15,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from bridge.store.connections import STATES
-from bridge.store.overview import Overview, lag_of
+from bridge.store.overview import Overview
+from bridge.store.stance import Stance
 from bridge.store.streams import Stream
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -55,6 +56,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._remarks = Counter(
+            "bridge_stream_remarks",
+            "Entries this process appended that are no plain events, by kind: gap, late, conflict and so on.",
+            ["stream", "kind"],
+            registry=self._registry,
+        )
         # Looking a label set up takes a lock and three times as long as counting.
         self._requests_of: dict[tuple[str, int], Counter] = {}
         self._door_of: dict[str, Histogram] = {}
@@ -74,6 +81,11 @@ class Metrics:
         """An attempt ended as ``accepted``, ``refused`` or ``unknown``."""
         self._attempts.labels(destination, outcome).inc()
         self._attempt_seconds.labels(destination).observe(seconds)
+
+    def remarked(self, stream: str, remarks: Mapping[str, int]) -> None:
+        """So many entries of each kind were appended that are no plain events."""
+        for kind, count in remarks.items():
+            self._remarks.labels(stream, kind).inc(count)
 
     def render(self, overview: Overview | None, *, now: datetime) -> bytes:
         """Everything as text; without an ``overview``, that the database could not be asked."""
@@ -118,7 +130,16 @@ def _streams(overview: Overview, now: datetime) -> Iterator[Metric]:
     yield of("frontier", "The first number that is not proven.", {s.name: s.frontier for s in all_streams})
     yield of("head", "The highest number known to exist.", {s.name: s.head for s in all_streams})
     yield of("position", "The last position of the log.", {s.name: s.position for s in all_streams})
-    yield of("lag", "Numbers up to the head that are not proven.", {s.name: lag_of(s) for s in all_streams})
+    yield of(
+        "lag",
+        "Numbers up to the head that are not proven.",
+        {one.stream.name: one.lag for one in overview.stances},
+    )
+    yield of(
+        "frontier_lag_seconds",
+        "How far a frontier in venue time is behind.",
+        {one.stream.name: one.lag_s(now) for one in overview.stances},
+    )
     yield of(
         "stalled_seconds",
         "Since when the frontier waits at a hole.",
@@ -131,22 +152,44 @@ def _streams(overview: Overview, now: datetime) -> Iterator[Metric]:
     )
     yield of("settle_seconds", "How long after its number a read proves.", {s.name: s.settle_s for s in all_streams})
     yield of("sightings_unmatched", "Deliveries that wait for a number.", {s.name: s.unmatched for s in all_streams})
-    gaps = {s.name: overview.gaps.get(s.id) for s in all_streams}
-    yield of(
-        "gaps_open", "Open gaps, as spans.", {name: 0 if gap is None else gap.spans for name, gap in gaps.items()}
+    yield from _gaps(overview.stances, now)
+    dropped = CounterMetricFamily(
+        "bridge_stream_dropped", "Events that found no room and were asked for again.", labels=["stream"]
     )
-    yield of(
-        "gap_oldest_seconds",
+    for one in overview.stances:
+        if one.follow is not None and one.axis == "time":
+            dropped.add_metric([one.stream.name], one.follow.dropped)
+    yield dropped
+
+
+def _gaps(stances: Sequence[Stance], now: datetime) -> Iterator[Metric]:
+    """Open gaps. A stream has one axis, so the label adds no series."""
+    both = "stream axis"
+    yield _gauge(
+        "bridge_stream_gaps_open",
+        "Open gaps, as spans: of the venue's numbers, or of its time.",
+        both,
+        [([one.stream.name, one.axis], 0 if one.gaps is None else one.gaps.spans) for one in stances],
+    )
+    yield _gauge(
+        "bridge_stream_gap_oldest_seconds",
         "Age of the oldest open gap.",
-        {name: None if gap is None else (now - gap.oldest_at).total_seconds() for name, gap in gaps.items()},
+        both,
+        [
+            ([one.stream.name, one.axis], (now - one.gaps.oldest_at).total_seconds())
+            for one in stances
+            if one.gaps is not None
+        ],
     )
-    yield of(
-        "gap_deadline_seconds",
+    yield _gauge(
+        "bridge_stream_gap_deadline_seconds",
         "Until the nearest open gap can no longer be asked for.",
-        {
-            name: None if gap is None or gap.deadline_at is None else (gap.deadline_at - now).total_seconds()
-            for name, gap in gaps.items()
-        },
+        both,
+        [
+            ([one.stream.name, one.axis], (one.gaps.deadline_at - now).total_seconds())
+            for one in stances
+            if one.gaps is not None and one.gaps.deadline_at is not None
+        ],
     )
 
 

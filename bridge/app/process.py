@@ -236,6 +236,7 @@ class _Process:
     def _grew(self, stream: str, appended: int, remarks: Mapping[str, int]) -> None:
         """A stream's log may have grown: who delivers it is told."""
         if remarks:
+            self.metrics.remarked(stream, remarks)
             log.warning("log.remarked", stream=stream, **remarks)
         if appended:
             self._deliverer.wake(stream)

@@ -12,6 +12,7 @@ from bridge.cli.edge import Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
 from bridge.store import streams
+from bridge.store.gaps import moments
 from bridge.store.overview import GapRow, gaps_at_a_glance
 
 COLUMNS = ("id", "stream", "epoch", "first", "last", "state", "age", "deadline", "reads", "withheld", "found", "lost", "healed by")  # fmt: skip  # noqa: E501 - one row, as it is shown
@@ -41,7 +42,7 @@ def register(app: typer.Typer, edge: Edge) -> None:
 
         found = with_database(edge.settings(), read)
         if as_json:
-            show.as_json({"gaps": [gap._asdict() for gap in found]})
+            show.as_json({"gaps": [gap._asdict() | moments(gap) for gap in found]})
         else:
             now = SystemClock().now()
             none = "No gap is open." if open_only else "There was no gap yet."
@@ -60,4 +61,4 @@ def _row(gap: GapRow, now: datetime) -> list[object]:
 
 def _end(gap: GapRow, at: int) -> object:
     """A number, or the time that is meant by one."""
-    return at if gap.axis == "sequence" else datetime.fromtimestamp(at / 1000, UTC).strftime("%m-%d %H:%M:%S")
+    return at if gap.axis == "sequence" else datetime.fromtimestamp(at / 1000, UTC).strftime("%m-%d %H:%M:%S.%f")[:-3]

@@ -16,7 +16,7 @@ CELL_CHARS_MAX = 160
 NUMBERS = frozenset(
     {"id", "epoch", "frontier", "head", "lag", "position", "gaps", "unmatched", "first", "last", "reads"}
 )
-NUMBERS |= {"found", "lost", "behind", "failures"}
+NUMBERS |= {"found", "lost", "behind", "failures", "dropped", "complete"}
 """Columns that are flush right."""
 
 
@@ -31,12 +31,25 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     if not rows:
         out.print(Text(none, style="dim"))
         return
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         made.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     out.print(made)
+
+
+def facts(title: str, pairs: Sequence[tuple[str, object]]) -> None:
+    """Print names and what they stand for, one a line; what is long goes on below itself."""
+    made = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in pairs:
+        made.add_row(Text(name, style="dim"), value if isinstance(value, Text) else Text(plain(value)))
+    console().print(made)
+
+
+def state(told: str, *, fine: str) -> Text:
+    """A state in green if it is the one that is fine, else in a colour that is seen."""
+    return Text(plain(told), style="green" if told == fine else "bold red")
 
 
 def as_json(told: object) -> None:

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from bridge.cli import show
+from bridge.cli import show, stream
 from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
-from bridge.store.overview import Cursor, Overview, lag_of, look
-from bridge.store.streams import Stream
+from bridge.core.errors import BridgeError
+from bridge.store.overview import Cursor, Overview, look
 
-STREAMS = ("stream", "epoch", "frontier", "head", "lag", "position", "gaps", "oldest", "deadline", "settle", "unmatched", "state")  # fmt: skip  # noqa: E501 - one row, as it is shown
 SOURCES = ("source", "socket", "since", "detail")
 DESTINATIONS = (
     "destination",
@@ -32,22 +31,36 @@ def register(app: typer.Typer, edge: Edge) -> None:
     """Add the command to ``app``."""
 
     @app.command()
-    def status(as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False) -> None:
+    def status(
+        name: Annotated[
+            str | None, typer.Argument(metavar="[STREAM]", help="All that is known of this stream.")
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    ) -> None:
         """Streams, sockets and destinations. Exit code 1 if one of them waits for a person."""
         overview = with_database(edge.settings(), look)
+        if name is not None:
+            overview = overview.of(name)
+            if not overview.stances:
+                raise BridgeError(f"there is no stream {show.plain(name)}: see 'bridge status'")
         now = SystemClock().now()
         if as_json:
             show.as_json(members(overview, now))
-        else:
+        elif name is None:
             _print(overview, now)
+        else:
+            [stance] = overview.stances
+            facts = stream.facts(stance, overview.connection_of(stance), overview.heard_of(stance), now)
+            show.facts(name, list(facts))
         if waits_for_a_person(overview, now):
             raise typer.Exit(PROBLEM)
 
 
 def waits_for_a_person(overview: Overview, now: datetime) -> bool:
-    """Whether something will not mend itself: a numbering in doubt, a stopped destination, a refused key."""
+    """Whether something will not mend itself: doubtful numbers, a stopped destination, a refused key or channel."""
     return (
-        any(stream.suspect_at is not None for stream in overview.streams)
+        any(one.suspect_at is not None for one in overview.streams)
+        or any(follow.state == "refused" for follow in overview.follows.values())
         or any(destination.state == "stopped" for destination in overview.destinations)
         or any(connection.state_at(now) == "misconfigured" for connection in overview.connections)
     )
@@ -57,7 +70,10 @@ def members(overview: Overview, now: datetime) -> dict[str, object]:
     """Everything, for a program."""
     return {
         "at": now,
-        "streams": [_stream_members(stream, overview) for stream in overview.streams],
+        "streams": [
+            one.fields() | {"heard": {way: heard._asdict() for way, heard in overview.heard_of(one).items()}}
+            for one in overview.stances
+        ],
         "sources": [
             {"source": one.source, "socket": one.state_at(now), "since": one.changed_at, "detail": one.detail}
             for one in overview.connections
@@ -78,62 +94,21 @@ def members(overview: Overview, now: datetime) -> dict[str, object]:
     }
 
 
-def _stream_members(stream: Stream, overview: Overview) -> dict[str, object]:
-    gaps = overview.gaps.get(stream.id)
-    heard = {transport: {"events": one.events, "first": one.first, "last_at": one.last_at}
-             for (stream_id, transport), one in overview.heard.items() if stream_id == stream.id}  # fmt: skip
-    return {
-        "stream": stream.name,
-        "source": stream.source,
-        "epoch": stream.epoch,
-        "base": stream.base,
-        "frontier": stream.frontier,
-        "head": stream.head,
-        "lag": lag_of(stream),
-        "position": stream.position,
-        "chain": stream.chain.hex(),
-        "gaps_open": 0 if gaps is None else gaps.spans,
-        "oldest_gap_at": None if gaps is None else gaps.oldest_at,
-        "nearest_deadline_at": None if gaps is None else gaps.deadline_at,
-        "settle_s": stream.settle_s,
-        "unmatched": stream.unmatched,
-        "stalled_at": stream.stalled_at,
-        "suspect_at": stream.suspect_at,
-        "heard": heard,
-    }
-
-
 def _print(overview: Overview, now: datetime) -> None:
-    streams = [_stream_row(stream, overview, now) for stream in overview.streams]
-    show.table("Streams", STREAMS, streams, none="No stream yet: 'bridge run' or 'bridge worker' makes them.")
+    rows = [stream.row(one, overview.connection_of(one), now) for one in overview.stances]
+    show.table("Streams", stream.COLUMNS, rows, none="No stream yet: 'bridge run' or 'bridge worker' makes them.")
     sockets = [
-        (one.source, _state(one.state_at(now), fine="connected"), show.ago(one.changed_at, now), one.detail)
+        (one.source, show.state(one.state_at(now), fine="connected"), show.ago(one.changed_at, now), one.detail)
         for one in overview.connections
     ]
     show.table("Sources", SOURCES, sockets, none="No socket was ever listened to.")
     show.table("Destinations", DESTINATIONS, _destination_rows(overview, now), none="Nothing was delivered yet.")
 
 
-def _stream_row(stream: Stream, overview: Overview, now: datetime) -> list[object]:
-    gaps = overview.gaps.get(stream.id)
-    oldest, deadline = (
-        ("-", "-") if gaps is None else (show.ago(gaps.oldest_at, now), show.until(gaps.deadline_at, now))
-    )
-    if stream.suspect_at is not None:
-        state = f"suspect for {show.ago(stream.suspect_at, now)}"
-    else:
-        state = "waiting for the venue" if stream.frontier is None else "fine"
-    return [
-        stream.name, stream.epoch, stream.frontier, stream.head, lag_of(stream), stream.position,
-        0 if gaps is None else gaps.spans, oldest, deadline, show.seconds(stream.settle_s), stream.unmatched,
-        _state(state, fine="fine"),
-    ]  # fmt: skip
-
-
 def _destination_rows(overview: Overview, now: datetime) -> list[list[object]]:
     rows: list[list[object]] = []
     for one in overview.destinations:
-        state = _state(one.state if one.reason is None else f"{one.state}: {one.reason}", fine="active")
+        state = show.state(one.state if one.reason is None else f"{one.state}: {one.reason}", fine="active")
         cursors = [cursor for cursor in overview.cursors if cursor.destination == one.name]
         rows += [_cursor_row(cursor, state, now) for cursor in cursors]
         if not cursors:
@@ -147,7 +122,3 @@ def _cursor_row(cursor: Cursor, state: Text, now: datetime) -> list[object]:
         cursor.destination, cursor.stream, cursor.position, cursor.behind, show.ago(cursor.oldest_at, now),
         cursor.failures, waits, state, cursor.last_error,
     ]  # fmt: skip
-
-
-def _state(state: str, *, fine: str) -> Text:
-    return Text(show.plain(state), style="green" if state == fine else "bold red")

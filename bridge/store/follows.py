@@ -88,6 +88,12 @@ async def ensure(conn: Executes, *, stream_id: int, channel: Channel, state: str
     return Follow(*(await conn.execute(_READ, {"stream_id": stream_id})).one())
 
 
+async def read(conn: Executes, stream_id: int) -> Follow | None:
+    """How the stream stands; None if no channel was declared for it."""
+    row = (await conn.execute(_READ, {"stream_id": stream_id})).one_or_none()
+    return None if row is None else Follow(*row)
+
+
 async def listing(conn: Executes, *, limit: int = 1000) -> list[Follow]:
     """Every followed stream, at most ``limit``."""
     return [Follow(*row) for row in (await conn.execute(_LIST, {"limit": limit})).all()]

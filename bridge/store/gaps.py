@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import text
 
 from bridge.core.span import Span
+from bridge.core.timeline import moment
 from bridge.store.direct import Executes
 
 
@@ -32,6 +34,26 @@ class Gap:
     lost: int
     healed_by: str | None
     axis: str
+
+
+class Placed(Protocol):
+    """What says where a gap lies."""
+
+    @property
+    def axis(self) -> str: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+def moments(gap: Placed) -> dict[str, datetime | None]:
+    """The times that a gap in venue time begins and ends at, as ``from`` and ``to``; None for one in numbers."""
+    in_time = gap.axis == "time"
+    return {
+        "from": moment(gap.first * 1000) if in_time else None,
+        "to": moment(gap.last * 1000) if in_time else None,
+    }
 
 
 _COLUMNS = (

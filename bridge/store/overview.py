@@ -8,21 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import connections, follows, streams
+from bridge.store import connections, stance
 from bridge.store.connections import Connection
 from bridge.store.engine import store_errors
 from bridge.store.follows import Follow
+from bridge.store.stance import ROWS_MAX, Stance
 from bridge.store.streams import Stream
-
-ROWS_MAX = 1000
-
-
-class OpenGaps(NamedTuple):
-    """The open gaps of one stream: how many, since when the oldest, and the nearest deadline."""
-
-    spans: int
-    oldest_at: datetime
-    deadline_at: datetime | None
 
 
 class Heard(NamedTuple):
@@ -82,21 +73,45 @@ class GapRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything as of one moment. ``gaps``, ``heard`` and ``follows`` are by the stream's id."""
+    """Everything as of one moment. ``heard`` is by the stream's id and the transport."""
 
-    streams: tuple[Stream, ...]
-    gaps: Mapping[int, OpenGaps]
+    stances: tuple[Stance, ...]
     heard: Mapping[tuple[int, str], Heard]
     connections: tuple[Connection, ...]
     destinations: tuple[Destination, ...]
     cursors: tuple[Cursor, ...]
-    follows: Mapping[int, Follow]
 
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        return tuple(one.stream for one in self.stances)
 
-_OPEN_GAPS = text("""
-SELECT stream_id, count(*), min(opened_at), min(deadline_at) FROM gaps WHERE state = 'open'
-GROUP BY stream_id ORDER BY stream_id LIMIT :limit
-""")
+    @property
+    def follows(self) -> Mapping[int, Follow]:
+        """What is declared of each stream's channel, by the stream's id."""
+        return {one.follow.stream_id: one.follow for one in self.stances if one.follow is not None}
+
+    def of(self, name: str) -> "Overview":
+        """What concerns one stream; without stances if there is none of that name."""
+        stances = tuple(one for one in self.stances if one.stream.name == name)
+        ids, sources = {one.stream.id for one in stances}, {one.stream.source for one in stances}
+        cursors = tuple(one for one in self.cursors if one.stream == name)
+        takers = {one.destination for one in cursors}
+        return Overview(
+            stances=stances,
+            heard={key: heard for key, heard in self.heard.items() if key[0] in ids},
+            connections=tuple(one for one in self.connections if one.source in sources),
+            destinations=tuple(one for one in self.destinations if one.name in takers),
+            cursors=cursors,
+        )
+
+    def connection_of(self, stance: Stance) -> Connection | None:
+        """What is known of the socket of the stream's source."""
+        return next((one for one in self.connections if one.source == stance.stream.source), None)
+
+    def heard_of(self, stance: Stance) -> dict[str, Heard]:
+        """What each transport told of the stream."""
+        return {way: heard for (stream_id, way), heard in self.heard.items() if stream_id == stance.stream.id}
+
 
 _HEARD = text("SELECT stream_id, transport, events, first, last_at FROM heard ORDER BY 1, 2 LIMIT :limit")
 
@@ -128,11 +143,6 @@ WHERE g.state = 'open' AND {_OF_STREAM} ORDER BY g.deadline_at, g.id LIMIT :limi
 """)
 
 
-def lag_of(stream: Stream) -> int:
-    """How many numbers up to the head are not proven yet."""
-    return 0 if stream.frontier is None else max(0, stream.head + 1 - stream.frontier)
-
-
 async def look(engine: AsyncEngine) -> Overview:
     """Read everything as of one moment, in one transaction that writes nothing. Raises StoreUnavailable."""
     frozen = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -144,16 +154,13 @@ async def look(engine: AsyncEngine) -> Overview:
 async def read(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> Overview:
     """At most ``limit`` rows of each kind."""
     bound = {"limit": limit}
-    gaps = (await conn.execute(_OPEN_GAPS, bound)).all()
     heard = (await conn.execute(_HEARD, bound)).all()
     return Overview(
-        streams=tuple(await streams.listing(conn, limit=limit)),
-        gaps={row[0]: OpenGaps(*row[1:]) for row in gaps},
+        stances=tuple(await stance.listing(conn, limit=limit)),
         heard={(row[0], row[1]): Heard(*row[2:]) for row in heard},
         connections=tuple(await connections.listing(conn, limit=limit)),
         destinations=tuple(Destination(*row) for row in (await conn.execute(_DESTINATIONS, bound)).all()),
         cursors=tuple(Cursor(*row) for row in (await conn.execute(_CURSORS, bound)).all()),
-        follows={follow.stream_id: follow for follow in await follows.listing(conn, limit=limit)},
     )
 
 

@@ -14,13 +14,13 @@ from starlette.routing import Route
 
 from bridge.core.envelope import body
 from bridge.core.event import SEQUENCE_MAX
-from bridge.store import gaps, log, streams
+from bridge.store import gaps, log, stance, streams
 from bridge.store.engine import store_errors
-from bridge.store.overview import lag_of
 from bridge.store.streams import Stream
 from bridge.web.problems import BadParameter
 
 LIMIT_DEFAULT = 100
+ABSENT = "there is no such stream"
 READS_SIDE_BY_SIDE_MAX = 3
 """Readers share the connections with the receiver: they never take more than these of them."""
 
@@ -36,6 +36,7 @@ class Api:
     def routes(self) -> list[Route]:
         return [
             Route("/streams", self.streams),
+            Route("/streams/{stream}", self.stream),
             Route("/streams/{stream}/gaps", self.gaps),
             Route("/streams/{stream}/log", self.log),
         ]
@@ -44,8 +45,17 @@ class Api:
         """Every stream as it stands."""
         _only(request)
         async with self._connection() as connection:
-            found = await streams.listing(connection)
-        return _json({"streams": [stream_members(stream) for stream in found]})
+            found = await stance.listing(connection)
+        return _json({"streams": [one.fields() for one in found]})
+
+    async def stream(self, request: Request) -> Response:
+        """One stream as it stands."""
+        _only(request)
+        async with self._connection() as connection:
+            found = await stance.read(connection, _name(request))
+        if found is None:
+            raise HTTPException(404, ABSENT)
+        return _json(found.fields())
 
     async def gaps(self, request: Request) -> Response:
         """Gaps in the order they were opened; ``next`` is what to give as ``after`` for those that follow."""
@@ -55,7 +65,9 @@ class Api:
         async with self._connection() as connection:
             stream = await _stream(connection, request)
             found = await gaps.listing(connection, stream_id=stream.id, after=after, open_only=open_only, limit=limit)
-        return _json({"gaps": [asdict(gap) for gap in found], "next": found[-1].id if found else after})
+        return _json(
+            {"gaps": [asdict(gap) | gaps.moments(gap) for gap in found], "next": found[-1].id if found else after}
+        )
 
     async def log(self, request: Request) -> Response:
         """The log after a position, as it is delivered; ``next`` is what to give as ``after`` for what follows.
@@ -85,20 +97,18 @@ class Api:
         return after, _whole(request, "limit", default=default, least=1, most=self._page_max)
 
 
-def stream_members(stream: Stream) -> dict[str, object]:
-    """What is told of a stream, to a program."""
-    told = asdict(stream) | {"stream": stream.name, "chain": stream.chain.hex(), "lag": lag_of(stream)}
-    hidden = ("id", "name", "mismatches", "epoch_began_at")
-    return {name: value for name, value in told.items() if name not in hidden}
-
-
 async def _stream(connection: AsyncConnection, request: Request) -> Stream:
-    name = request.path_params["stream"]
-    # No stream has such a name, and Postgres takes no NUL in a text.
-    found = None if "\0" in name else await streams.read(connection, name)
+    found = await streams.read(connection, _name(request))
     if found is None:
-        raise HTTPException(404, "there is no such stream")
+        raise HTTPException(404, ABSENT)
     return found
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["stream"]
+    if "\0" in name:  # no stream has such a name, and Postgres takes no NUL in a text
+        raise HTTPException(404, ABSENT)
+    return name
 
 
 def _only(request: Request, *known: str) -> None:

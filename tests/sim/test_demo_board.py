@@ -44,7 +44,7 @@ def look(**judged: SeriesVerdict) -> Look:
         Scenario(venues=("cryptomus",)),
         Stage.TRAFFIC,
         3.0,
-        bridge=Bridge(Overview((), {}, {}, (), (), (), {}), (), {}, (gap, healed)),
+        bridge=Bridge(Overview((), {}, (), (), ()), (), {}, (gap, healed)),
         consumer=ConsumerState(1_050, 0, 0, {"cm.deal": state}),
         markets={"cryptomus": STATE},
         judged=judged,

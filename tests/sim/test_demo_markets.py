@@ -81,7 +81,7 @@ def end(verdict: SeriesVerdict, *, unsettled: str | None = None, state: Consumer
         Scenario(venues=("bybit",)),
         Stage.SETTLING,
         3.0,
-        bridge=Bridge(Overview((), {}, {}, (), (), (), {}), (), {}),
+        bridge=Bridge(Overview((), {}, (), (), ()), (), {}),
         consumer=consumer,
         judged={verdict.stream: verdict},
     )

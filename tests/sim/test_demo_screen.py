@@ -14,6 +14,7 @@ from bridge.sim.demo.screen import GAPS_SHOWN, chosen, draw
 from bridge.sim.demo.summary import summarise
 from bridge.sim.demo.verdict import Verdict
 from bridge.store.overview import Cursor, GapRow, Overview
+from bridge.store.stance import NONE_MISSING, Stance
 from bridge.store.streams import Stream
 
 NOW = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
@@ -40,7 +41,8 @@ def gap(number: int, state: str, *, healed_by: str | None = None) -> GapRow:
 
 
 def look(*gaps: GapRow, frontier: int = 41) -> Look:
-    overview = Overview((replace(STREAM, frontier=frontier),), {}, {}, (), (), (CURSOR,), {})
+    stance = Stance(stream=replace(STREAM, frontier=frontier), follow=None, gaps=None, missing=NONE_MISSING)
+    overview = Overview((stance,), {}, (), (), (CURSOR,))
     counts = {state: sum(1 for each in gaps if each.state == state) for state in ("open", "recovered", "void")}
     return Look(Scenario(), Stage.TRAFFIC, 3.0, venue=VENUE, bridge=Bridge(overview, gaps, counts), consumer=CONSUMER)
 

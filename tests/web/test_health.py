@@ -95,15 +95,16 @@ async def test_metrics_are_read_from_rows_and_from_this_process(engine: AsyncEng
         for sample in family.samples
     }
     stream = (("stream", "pb.events"),)
+    gaps = (("axis", "sequence"), ("stream", "pb.events"))
     cursor = (("destination", "ledger"), ("stream", "pb.events"))
     assert series["bridge_webhook_requests_total", (("source", "pb"), ("status", "202"))] == 2
     assert series["bridge_webhook_seconds_count", (("source", "pb"),)] == 3
     assert series["bridge_delivery_attempts_total", (("destination", "ledger"), ("outcome", "accepted"))] == 1
     assert series["bridge_database_up", ()] == 1
     assert series["bridge_stream_position", stream] == 3
-    assert series["bridge_stream_gaps_open", stream] == 1
-    assert 180 <= series["bridge_stream_gap_oldest_seconds", stream] < 240
-    assert 17_900 < series["bridge_stream_gap_deadline_seconds", stream] <= 18_000
+    assert series["bridge_stream_gaps_open", gaps] == 1
+    assert 180 <= series["bridge_stream_gap_oldest_seconds", gaps] < 240
+    assert 17_900 < series["bridge_stream_gap_deadline_seconds", gaps] <= 18_000
     assert series["bridge_delivery_backlog", cursor] == 1
     assert series["bridge_delivery_oldest_seconds", cursor] > 0
     assert series["bridge_socket_state", (("source", "pb"), ("state", "connected"))] == 1
