@@ -27,14 +27,24 @@ logger = structlog.get_logger()
 class _Run:
     """Accepted attempts in a row, as they grow; ``fresh`` of them are not settled yet, the oldest since ``since``."""
 
-    __slots__ = ("began", "entries", "first", "fresh", "last", "latency_max_s", "row_id", "since", "started_at")
+    __slots__ = (
+        "began", "entries", "first", "fresh", "last", "latency_max_s", "recorded", "row_id", "since", "started_at",
+        "unrecorded",
+    )  # fmt: skip
 
     def __init__(self, position: int, started_at: datetime, began: float) -> None:
         self.first = self.last = position
         self.started_at, self.began = started_at, began
-        self.entries = self.fresh = 0
+        self.entries = self.fresh = self.unrecorded = 0
         self.latency_max_s = self.since = 0.0
+        self.recorded = began
         self.row_id: int | None = None
+
+    def is_due(self, monotonic: float, *, last: bool, every_s: float) -> bool:
+        """Whether its row is to be written now."""
+        if not self.unrecorded:
+            return False
+        return last or self.row_id is None or monotonic - self.recorded >= every_s
 
 
 class Holding:
@@ -65,13 +75,14 @@ class Holding:
         """The entries of ``parcel`` were accepted; they are settled later, together with others."""
         first, last = parcel.entries[0].position, parcel.entries[-1].position
         run, monotonic = self._run, self._means.clock.monotonic()
-        if run is None or (run.fresh == 0 and monotonic - run.began >= self._means.limits.run_s):
+        if run is None or (run.unrecorded == 0 and monotonic - run.began >= self._means.limits.run_s):
             run = self._run = _Run(first, tried.started_at, monotonic)
         if run.fresh == 0:
             run.since = monotonic
         run.first, run.last = min(run.first, first), max(run.last, last)
         run.entries += len(parcel.entries)
         run.fresh += len(parcel.entries)
+        run.unrecorded += len(parcel.entries)
         run.latency_max_s = max(run.latency_max_s, tried.latency_s)
         self.failures, self.failing_since = 0, None
         self.accepted += len(parcel.entries)
@@ -91,18 +102,18 @@ class Holding:
 
     async def keep(self) -> bool:
         """Settle what was accepted and renew the lease. False: the cursor is lost."""
-        return await self._settle(self._means.clock.now() + self._means.limits.lease(self._policy))
+        return await self._settle(self._lease_end(), last=False)
 
     async def give_back(self, until: datetime | None = None) -> bool:
         """Settle what was accepted and end the lease; nobody is to take it up before ``until``.
 
         False: the cursor was lost before.
         """
-        return await self._settle(until or self._means.clock.now())
+        return await self._settle(until or self._means.clock.now(), last=True)
 
     async def fail(self, failed: Attempt, decision: Retry | Stop) -> bool:
         """Give the cursor back after a failed attempt, and write down why. False: the cursor was lost before."""
-        if not self.is_settled and not await self.keep():
+        if self._run is not None and self._run.unrecorded and not await self._settle(self._lease_end(), last=True):
             return False
         now = failed.ended_at
         self.failing_since = self.failing_since or now
@@ -151,16 +162,21 @@ class Holding:
         )  # fmt: skip
         return True
 
-    async def _settle(self, due_at: datetime) -> bool:
+    def _lease_end(self) -> datetime:
+        return self._means.clock.now() + self._means.limits.lease(self._policy)
+
+    async def _settle(self, due_at: datetime, *, last: bool) -> bool:
+        """``last``: the cursor is given back, so the history is brought up to date, too."""
         renewed, run = self._means.clock.monotonic(), self._run
         accepted = run is not None and run.fresh > 0
+        recording = run is not None and run.is_due(renewed, last=last, every_s=self._means.limits.record_every_s)
         async with self._transaction() as conn:
             wanted = await cursors.settle(
                 conn, self.claim, position=self.position, sent=self.sent, due_at=due_at, accepted=accepted,
                 ahead=sorted(self.ahead),
             )  # fmt: skip
-            if wanted is not None and run is not None and accepted:
-                run.row_id = await self._record(conn, run)
+            if wanted is not None and run is not None and recording:
+                run.row_id, run.recorded, run.unrecorded = await self._record(conn, run), renewed, 0
         if wanted is None:
             logger.warning("delivery.fenced", destination=self._policy.name, stream=self.claim.stream)
             return False

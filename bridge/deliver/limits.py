@@ -18,7 +18,8 @@ class DeliveryLimits:
 
     What was acknowledged is settled after ``unsettled_max`` entries or ``settle_every_s``. A lease lasts for the
     destination's ``timeout_s`` and ``lease_margin_s`` beyond it, and is renewed every ``renew_every_s`` between
-    posts. A pump stays on its cursor for ``linger_s`` without news. One row of history covers up to ``run_s``.
+    posts. A pump stays on its cursor for ``linger_s`` without news. One row of history covers up to ``run_s``, and is
+    written every ``record_every_s``.
 
     Raises:
         ValueError: a lease could end while its holder posts or waits.
@@ -31,6 +32,7 @@ class DeliveryLimits:
     linger_s: float = 1.0
     lease_margin_s: float = 5.0
     run_s: float = 60.0
+    record_every_s: float = 5.0
     poll_s: float = 1.0
     quiet_s: float = 0.05
     pumps_per_destination_max: int = 64
