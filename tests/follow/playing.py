@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import SystemClock
-from bridge.core.channel import Channel, Model, Repair
+from bridge.core.channel import Channel
 from bridge.core.event import Kind, LogEntry
 from bridge.follow.follower import Follower
 from bridge.follow.limits import FollowLimits
 from bridge.sim.consumer import Held
+from bridge.sim.demo.followed import FOLLOWED
 from bridge.sim.demo.series import SeriesRow, SeriesVerdict, Terms
 from bridge.sim.demo.series_verdict import judge_series
 from bridge.sources.market import MarketSource
@@ -92,7 +93,7 @@ class Playing:
             f"{self.source.name}.{series}",
             rows,
             [_held(entry) for entry in await self.entries(series)],
-            terms_of(channel),
+            terms_of(self.source.name, channel),
             since_ms=0.0 if began_at is None else began_at.timestamp() * 1000,
         )
 
@@ -110,14 +111,9 @@ class Playing:
         return True
 
 
-def terms_of(channel: Channel) -> Terms:
-    return Terms(
-        in_session=channel.in_session,
-        twins=channel.model in (Model.NONE, Model.VALUE_LINKED),
-        unnoticed=channel.unnoticed is not None,
-        untimed=channel.model is Model.VALUE_LINKED,
-        repairs=channel.repair is Repair.HISTORY and channel.model is Model.KEYED,
-    )
+def terms_of(source: str, channel: Channel) -> Terms:
+    """What may be expected of a channel of ``source``, which bears the name that the demo gives to its venue."""
+    return next(one for one in FOLLOWED.values() if one.source == source).terms(channel)
 
 
 def _held(entry: LogEntry) -> Held:
@@ -125,7 +121,7 @@ def _held(entry: LogEntry) -> Held:
         entry.stream, entry.position, entry.kind, entry.epoch, entry.sequence, entry.event_id, entry.type,
         entry.digest.hex(), entry.chain.hex(), entry.received_at.timestamp(),
         entry.payload if entry.kind is Kind.GAP else None,
-        (entry.occurred_at or entry.received_at).isoformat().replace("+00:00", "Z"),
+        (entry.occurred_at or entry.received_at).isoformat(timespec="milliseconds")[:23] + "Z",
     )  # fmt: skip
 
 
