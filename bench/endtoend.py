@@ -64,7 +64,7 @@ async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], prof
         text = config(
             venue.port,
             consumer_port=consumer.port,
-            batch_max=size.batch_max,
+            taking=f"batch_max = {size.batch_max}",
             replay=f"settle_s = {SETTLE_S}\nrequests_per_s = 50",
         )
         path = place.write("bridge.toml", text)

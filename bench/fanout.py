@@ -77,7 +77,7 @@ async def _idle(count: int) -> float:
 async def _bridge(place: Stage, count: int, profile: str | None) -> Part:
     null = await place.begin("null")
     venue = await place.begin("venue", faults={"contiguous": True})
-    text = config(venue.port, consumer_port=null.port, batch_max=BATCH)
+    text = config(venue.port, consumer_port=null.port, taking=f"batch_max = {BATCH}")
     head, _, destination = text.partition("[destinations.ledger]")
     text = head + "".join(f"[destinations.ledger-{number}]{destination}" for number in range(count))
     path = place.write("bridge.toml", text)

@@ -11,8 +11,10 @@ NUMBERINGS: dict[str, dict[str, object]] = {"without holes": {"contiguous": True
 """The venue's faults for each way to number: three operators share the counter that has holes."""
 
 
-def config(venue_port: int, *, consumer_port: int | None = None, replay: str = "", batch_max: int = 1) -> str:
-    """One source, and a destination where there is somebody to take."""
+def config(
+    venue_port: int, *, consumer_port: int | None = None, replay: str = "", taking: str = "batch_max = 1"
+) -> str:
+    """One source, and a destination where there is somebody to take; ``taking`` says how it does."""
     text = f"""
 [sources.pb]
 venue = "playbatman"
@@ -32,6 +34,6 @@ url = "http://127.0.0.1:{consumer_port}/hooks"
 secret = "whsec_{base64.b64encode(KEY).decode()}"
 streams = ["pb.events"]
 allow_private = true
-batch_max = {batch_max}
+{taking}
 """
     return text
