@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import worker
 from bridge.app import parts
+from bridge.app.directory import Directory, provision
 from bridge.app.following import following
 from bridge.app.reading import reading
 from bridge.clock import Clock
@@ -61,11 +62,13 @@ async def serve(
 
     Raises:
         NotAtHead: the database's tables are not those of this version.
+        Conflict: the file names a destination that the API has made.
         StoreUnavailable: the database cannot be reached at start.
     """
     engine = make_engine(url, pool_max=settings.limits.pool_max)
     try:
         await require_head(engine)
+        await provision(settings, engine, clock)
         if alone:
             await _take_over(engine, clock)
         async with AsyncExitStack() as stack:
@@ -110,6 +113,7 @@ class _Process:
         self._clock = clock
         self._sources = sources
         self._markets = markets
+        self._egress = egress
         self.metrics = Metrics()
         self._delivered = asyncio.Event()
         self._notifier = None if role is Role.ALL else Notifier(engine, clock)
@@ -122,6 +126,7 @@ class _Process:
             limits=parts.delivery_limits(settings),
             observe=self.metrics.delivered,
         )
+        self._directory = Directory(settings, engine, clock, self._deliverer.adopt)
         self.door = Door(
             engine,
             clock,
@@ -184,7 +189,14 @@ class _Process:
     def _server(self) -> "_Server":
         settings = self._settings
         hooks = Hooks(parts.receivers(settings, self._sources), self.door, self._clock, observe=self.metrics.observe)
-        app = web_app(engine=self._engine, hooks=hooks, settings=settings, clock=self._clock, metrics=self.metrics)
+        app = web_app(
+            engine=self._engine,
+            hooks=hooks,
+            settings=settings,
+            clock=self._clock,
+            metrics=self.metrics,
+            egress=self._egress,
+        )
         return _Server(
             uvicorn.Config(
                 app,
@@ -205,7 +217,10 @@ class _Process:
         )
 
     async def _work(self) -> None:
-        loops: dict[str, Callable[[], Awaitable[None]]] = {"deliver": self._deliver}
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "deliver": self._deliver,
+            "destinations": self._directory.run,
+        }
         if self._role is not Role.ALL:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]

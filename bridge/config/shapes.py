@@ -12,6 +12,7 @@ SIGNING_PREFIX = "whsec_"
 SIGNING_BYTES_MIN = 24
 SIGNING_BYTES_MAX = 64
 SEALING_BYTES = 32
+DAY_S = 86_400
 
 
 class Shape(BaseModel):
@@ -148,18 +149,18 @@ class Policy(Shape):
     streams: Texts = ("*",)
     types: Texts = ("*",)
     keys: Texts = ("*",)
-    timeout_s: Seconds = 15.0
-    retry_first_s: Seconds = 1.0
-    retry_max_s: Seconds = 300.0
+    timeout_s: Annotated[float, Field(gt=0, le=3_600)] = 15.0
+    retry_first_s: Annotated[float, Field(gt=0, le=DAY_S)] = 1.0
+    retry_max_s: Annotated[float, Field(gt=0, le=DAY_S)] = 300.0
     batch_max: Annotated[int, Field(ge=1, le=1_000)] = 1
     order: Literal["stream", "key"] = "stream"
     in_flight_max: Annotated[int, Field(ge=1, le=256)] = 1
-    rate_per_s: Seconds | None = None
+    rate_per_s: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     on_exhausted: Literal["halt", "park"] = "halt"
     attempts_max: Annotated[int, Field(ge=1, le=1_000)] = 10
-    stop_after_s: Seconds | None = None
-    checkpoint_every: Count | None = None
-    checkpoint_every_s: Annotated[float, Field(ge=1)] | None = None
+    stop_after_s: Annotated[float, Field(gt=0, le=366 * DAY_S)] | None = None
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    checkpoint_every_s: Annotated[float, Field(ge=1, le=366 * DAY_S)] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -48,6 +48,7 @@ class Deliverer:
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits(), observe, Throttle())
         self._policies = policies
+        self._own = frozenset(policy.name for policy in policies)
         self._pairs: dict[Pair, DestinationPolicy] = {}
         self._streams: dict[str, int] = {}
         self._pumps: dict[Pair, Pump] = {}
@@ -121,7 +122,10 @@ class Deliverer:
         return len(pumps)
 
     def adopt(self, policies: Sequence[DestinationPolicy]) -> None:
-        """Deliver to these from now on. What goes on under an older policy comes to its end first."""
+        """Deliver to these from now on. What goes on under an older policy comes to its end first.
+
+        One that was not among the first has a row already, or is not delivered to: it may have been deleted.
+        """
         self._policies = policies
         now = {policy.name: policy for policy in policies}
         for pair, policy in list(self._pairs.items()):
@@ -156,7 +160,8 @@ class Deliverer:
         now, names = self._means.clock.now(), [policy.name for policy in self._policies]
         with store_errors():
             async with self._means.engine.begin() as conn:
-                ids = await destinations.ensure(conn, names, now=now)
+                ids = await destinations.ensure(conn, [name for name in names if name in self._own], now=now)
+                ids |= await destinations.ids(conn, [name for name in names if name not in self._own])
                 streams = await cursors.streams(conn)
                 pairs = _pairs(self._policies, ids, streams)
                 if pairs.keys() - self._pairs.keys():
@@ -260,6 +265,8 @@ def _pairs(
 ) -> dict[Pair, DestinationPolicy]:
     wanted: dict[Pair, DestinationPolicy] = {}
     for policy in policies:
+        if policy.name not in ids:
+            continue
         takes = matcher(policy.streams)
         wanted |= {(ids[policy.name], stream_id): policy for name, stream_id in streams.items() if takes(name)}
     return wanted

@@ -27,13 +27,17 @@ class Acting:
         """Put the act on record. ``detail`` must hold no secret."""
         await audit.note(self.conn, actor=self.actor, action=action, subject=subject, detail=detail, now=self.now)
 
-    async def destination(self, name: str) -> Managed:
-        """The destination, locked until the end of the transaction. Raises Unknown."""
+    async def known(self, name: str, *, lock: bool = False) -> Managed:
+        """The destination, to be looked at. Raises Unknown."""
         # Postgres takes no NUL in a text.
-        found = None if "\0" in name else await managed.read(self.conn, name, lock=True)
+        found = None if "\0" in name else await managed.read(self.conn, name, lock=lock)
         if found is None:
             raise Unknown(f"no destination {printable(name)} is known")
         return found
+
+    async def destination(self, name: str) -> Managed:
+        """The destination, locked until the end of the transaction. Raises Unknown."""
+        return await self.known(name, lock=True)
 
 
 def printable(name: str) -> str:

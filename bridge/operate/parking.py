@@ -9,7 +9,7 @@ from bridge.store.parked import Parked
 
 async def entry(act: Acting, name: str, stream: str, position: int) -> tuple[Managed, Parked]:
     """The destination, and the entry that it parked. Raises Unknown."""
-    found = await act.destination(name)
+    found = await act.known(name)
     laid_aside = None if "\0" in stream else await parked.read(act.conn, found.id, stream, position)
     if laid_aside is None:
         raise Unknown(f"the destination {name} has parked no entry {position} of {printable(stream)}")
@@ -27,7 +27,7 @@ async def redeliver(act: Acting, name: str, stream: str, position: int) -> None:
 
 async def redeliver_all(act: Acting, name: str) -> int:
     """Send everything again that is parked; returns how many entries. Raises Unknown."""
-    found = await act.destination(name)
+    found = await act.known(name)
     wanted = await parked.want(act.conn, found.id, actor=act.actor)
     await act.note("parked.redelivered", name, entries=wanted)
     return wanted

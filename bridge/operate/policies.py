@@ -25,7 +25,7 @@ def built(name: str, given: Mapping[str, Any]) -> Destination:
     """
     allowed = {*Policy.model_fields, *OWN}
     unknown = [(str(key)[:64], _why_not(str(key))) for key in given if key not in allowed]
-    problems = list(unknown)
+    problems = [*unknown, *((key, "must not hold a NUL") for key, value in given.items() if "\0" in str(value))]
     try:
         made = Destination.model_validate({**{key: given[key] for key in given if key in allowed}, "name": name})
     except ValidationError as error:

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.core.errors import BridgeError
 from bridge.operate.acting import Acting
 from bridge.operate.credentials import Credentials, shown
-from bridge.operate.faults import Unknown
 from bridge.operate.policies import public
 from bridge.store import managed, standing
 from bridge.store.managed import Managed
@@ -21,9 +20,7 @@ Told = dict[str, Any]
 
 async def one(act: Acting, name: str) -> Told:
     """The destination, and how it stands on each of its streams. Raises Unknown."""
-    found = None if "\0" in name else await managed.read(act.conn, name)
-    if found is None:
-        raise Unknown("there is no such destination")
+    found = await act.known(name)
     stands = await standing.cursors(act.conn, [found.id])
     told = _told(act, found, stands, await _parked(act.conn, found))
     return told | {"streams": [_stream(each) for each in stands]}

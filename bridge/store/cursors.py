@@ -49,9 +49,10 @@ class Claim:
 
 _ENSURE = text("""
 INSERT INTO cursors (destination_id, stream_id, due_at)
-SELECT destination_id, stream_id, :now
+SELECT d.id, pair.stream_id, :now
 FROM unnest(CAST(:destination_ids AS int[]), CAST(:stream_ids AS int[])) AS pair (destination_id, stream_id)
-ORDER BY destination_id, stream_id
+JOIN destinations d ON d.id = pair.destination_id
+ORDER BY d.id, pair.stream_id FOR KEY SHARE OF d
 ON CONFLICT (destination_id, stream_id) DO NOTHING
 """)
 

@@ -63,11 +63,11 @@ ORDER BY d.name, s.name LIMIT :limit
 async def ensure(conn: AsyncConnection, names: Sequence[str], *, now: datetime) -> dict[str, int]:
     """The ids of the destinations of these names; those that are new are made, active."""
     wanted = list(names)
-    known = await _ids(conn, wanted)
+    known = await ids(conn, wanted)
     if len(known) == len(set(wanted)):
         return known
     await conn.execute(_ENSURE, {"names": wanted, "now": now})
-    return await _ids(conn, wanted)
+    return await ids(conn, wanted)
 
 
 async def stop(conn: AsyncConnection, name: str, *, reason: str, now: datetime) -> bool:
@@ -90,6 +90,7 @@ async def lags(conn: AsyncConnection, *, limit: int = 1000) -> list[Lag]:
     return [Lag(*row) for row in (await conn.execute(_LAGS, {"limit": limit})).all()]
 
 
-async def _ids(conn: AsyncConnection, names: list[str]) -> dict[str, int]:
-    rows = (await conn.execute(_IDS, {"names": names})).all()
+async def ids(conn: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+    """The ids of those that there are."""
+    rows = (await conn.execute(_IDS, {"names": list(names)})).all()
     return {row.name: row.id for row in rows}

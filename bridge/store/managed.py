@@ -59,6 +59,11 @@ _SEALED = text(f"SELECT {_COLUMNS} FROM destinations WHERE sealed IS NOT NULL OR
 
 _SEALED_LOCKED = text(f"SELECT {_COLUMNS} FROM destinations WHERE sealed IS NOT NULL ORDER BY id FOR NO KEY UPDATE")
 
+_MARK = text("""
+SELECT count(*), coalesce(sum(version), 0), coalesce(sum(id), 0), max(changed_at) FROM destinations
+WHERE sealed IS NOT NULL
+""")
+
 _UPDATE = text("""
 UPDATE destinations SET policy = CAST(CAST(:policy AS text) AS jsonb), sealed = :sealed, version = version + 1,
     changed_at = :now
@@ -115,6 +120,11 @@ async def made_by_api(conn: AsyncConnection, *, lock: bool = False) -> list[Mana
     """All that have a sealed part."""
     rows = await (conn.execute(_SEALED_LOCKED) if lock else conn.execute(_SEALED, {"limit": ROWS_MAX}))
     return [Managed(*row) for row in rows.all()]
+
+
+async def mark(conn: AsyncConnection) -> tuple[object, ...]:
+    """Something that is another after every change in those that the API made."""
+    return tuple((await conn.execute(_MARK)).one())
 
 
 async def update(

@@ -79,7 +79,7 @@ ORDER BY s.name, p.position LIMIT :limit
 _READ = text("""
 SELECT s.name, p.position, p.state, p.attempts, p.status, p.error, p.parked_at, p.ended_at, p.ended_by, p.reason
 FROM parked p JOIN streams s ON s.id = p.stream_id
-WHERE p.destination_id = :destination_id AND s.name = :stream AND p.position = :position FOR UPDATE OF p
+WHERE p.destination_id = :destination_id AND s.name = :stream AND p.position = :position
 """)
 
 _WANT = text("""
@@ -145,7 +145,7 @@ async def listing(
 
 
 async def read(conn: AsyncConnection, destination_id: int, stream: str, position: int) -> Parked | None:
-    """The entry, locked."""
+    """The entry, if it was ever laid aside."""
     values = {"destination_id": destination_id, "stream": stream, "position": position}
     row = (await conn.execute(_READ, values)).one_or_none()
     return None if row is None else Parked(*row)

@@ -56,7 +56,7 @@ _LISTING = text(f"SELECT {_COLUMNS} FROM api_tokens ORDER BY name LIMIT :limit")
 
 _REVOKE = text("UPDATE api_tokens SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL")
 
-_USED = text("UPDATE api_tokens SET used_at = :now WHERE id = :id AND (used_at IS NULL OR used_at < :before)")
+_USED = text("UPDATE api_tokens SET used_at = :now WHERE id = :id AND (used_at IS NULL OR used_at <= :before)")
 
 
 def new_token() -> str:

@@ -29,6 +29,10 @@ class Vault:
         made = [Fernet(key) for key in keys]
         self._all = MultiFernet(made) if made else None
 
+    @property
+    def has_key(self) -> bool:
+        return self._all is not None
+
     def seal(self, content: bytes) -> bytes:
         """``content`` as it may be kept. Raises NoSecretKey."""
         return self._keys().encrypt(content)

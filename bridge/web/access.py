@@ -1,12 +1,27 @@
-"""Who may read: the bearer of the token, or without one nobody but this machine itself."""
+"""Who may do what: the bearer of a token what its scope covers, and where there is no token this machine itself.
+
+A token of the environment may do everything. Tokens of the database are asked for every few seconds, so that one
+that was revoked is good for no longer than that. Once any token was made, nobody comes in without one.
+"""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
+from bridge.clock import Clock
+from bridge.store import tokens
+from bridge.store.engine import store_errors
+from bridge.store.tokens import USED_EVERY_S, Scope, Token, digest_of
+from bridge.web.fresh import Fresh
 from bridge.web.problems import problem
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -17,10 +32,27 @@ PROXIED = frozenset(
 )
 """Headers that only a proxy sets: behind one every caller looks like loopback."""
 
+TOKENS_FRESH_S = 3.0
+CALLER = "bridge.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and how much they may do. ``name`` is a token's, ``environment`` or ``loopback``."""
+
+    name: str
+    scope: Scope
+
+
+RESERVED = ("environment", "loopback")
+"""Names that no token may have."""
+_ENVIRONMENT = Caller("environment", Scope.ADMIN)
+_LOOPBACK = Caller("loopback", Scope.ADMIN)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a caller may not read."""
+    """Why a caller may not come in."""
 
     status: int
     detail: str
@@ -29,24 +61,77 @@ class Refusal:
 
 _TOKEN_WANTED = Refusal(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
 _LOOPBACK_ONLY = Refusal(
-    403, "without a token only this machine itself may read: set BRIDGE_API_TOKEN, and send it as a bearer token"
+    403, "without a token only this machine itself may call: set BRIDGE_API_TOKEN, and send it as a bearer token"
 )
 
 
-def refusal(token: str | None, headers: Headers, peer: str | None) -> Refusal | None:
-    """None for a caller who may read.
+class Access:
+    """Knows callers. ``token`` is that of the environment, if there is one."""
 
-    Args:
-        token: what a caller must bear; None means that only loopback callers may read.
-        headers: names in lower case and values, as ASGI gives them.
-        peer: the address at the other end of the connection.
-    """
-    if token is not None:
-        return None if _bears(token, headers) else _TOKEN_WANTED
+    def __init__(self, engine: AsyncEngine, clock: Clock, *, token: str | None) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._token = None if token is None else digest_of(token.encode())
+        self._tokens = Fresh(self._read, clock, for_s=TOKENS_FRESH_S)
+        self._used: dict[int, datetime] = {}
+
+    async def caller(self, headers: Headers, peer: str | None) -> Caller | Refusal:
+        """Who calls. Raises StoreUnavailable."""
+        borne = bearer(headers)
+        digest = digest_of(borne or b"")
+        if self._token is not None and hmac.compare_digest(digest, self._token):
+            return _ENVIRONMENT
+        if self._token is not None and borne is None:
+            return _TOKEN_WANTED
+        known = await self._tokens.get()
+        if self._token is None and not known:
+            return _LOOPBACK if is_this_machine(headers, peer) else _LOOPBACK_ONLY
+        found = matching(known, digest)
+        now = self._clock.now()
+        if borne is None or found is None or not found.is_good(now):
+            return _TOKEN_WANTED
+        await self._note_use(found, now)
+        return Caller(found.name, found.scope)
+
+    async def _read(self) -> list[Token]:
+        with store_errors():
+            async with self._engine.connect() as connection:
+                return await tokens.listing(connection)
+
+    async def _note_use(self, token: Token, now: datetime) -> None:
+        before = self._used.get(token.id) or token.used_at
+        if before is not None and now - before < timedelta(seconds=USED_EVERY_S):
+            return
+        self._used[token.id] = now
+        with store_errors():
+            async with self._engine.begin() as connection:
+                await tokens.used(connection, token.id, now=now)
+
+
+def matching(known: Sequence[Token], digest: bytes) -> Token | None:
+    """The token of this digest. All of them are looked at, so that every answer takes the same time."""
+    found = None
+    for token in known:
+        if hmac.compare_digest(token.digest, digest):
+            found = token
+    return found
+
+
+def bearer(headers: Headers) -> bytes | None:
+    """The token that is borne, if one is."""
+    given = [value for name, value in headers if name == b"authorization"]
+    scheme, _, credentials = (given[0] if len(given) == 1 else b"").partition(b" ")
+    return credentials.strip() or None if scheme.lower() == b"bearer" else None
+
+
+def is_this_machine(headers: Headers, peer: str | None) -> bool:
+    """Whether a program of this machine calls, and not a page in one of its browsers, nor somebody behind a proxy."""
     names = {name for name, _ in headers}
-    # The host is looked at because a browser here can be led to us under the name of somebody else's page.
-    local = peer is not None and is_loopback(peer) and not names & PROXIED and _named_loopback(headers)
-    return None if local else _LOOPBACK_ONLY
+    if peer is None or not is_loopback(peer) or names & PROXIED:
+        return False
+    # The host is looked at because a browser here can be led to us under the name of somebody else's page, and the
+    # origin because any page may post to us under our own.
+    return _named_loopback(headers) and _from_nowhere_else(headers)
 
 
 def is_loopback(address: str) -> bool:
@@ -60,16 +145,12 @@ def is_loopback(address: str) -> bool:
     return parsed.is_loopback
 
 
-def _bears(token: str, headers: Headers) -> bool:
-    given = [value for name, value in headers if name == b"authorization"]
-    scheme, _, credentials = (given[0] if len(given) == 1 else b"").partition(b" ")
-    # Compared in any case, so that every refusal takes the same time.
-    same = hmac.compare_digest(credentials.strip(), token.encode())
-    return same and scheme.lower() == b"bearer"
+def _all(headers: Headers, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == wanted]
 
 
 def _named_loopback(headers: Headers) -> bool:
-    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    hosts = _all(headers, b"host")
     if len(hosts) != 1:
         return False
     host = hosts[0]
@@ -77,20 +158,45 @@ def _named_loopback(headers: Headers) -> bool:
     return name.lower() == "localhost" or is_loopback(name)
 
 
+def _from_nowhere_else(headers: Headers) -> bool:
+    [host] = _all(headers, b"host")
+    same = all(origin.partition("://")[2] == host for origin in _all(headers, b"origin"))
+    return same and set(_all(headers, b"sec-fetch-site")) <= {"same-origin", "none"}
+
+
 class Guarded:
-    """``app`` for those who may read, and a problem document for all others."""
+    """Routes for those who may: each is declared under the scope that it needs. Others get a problem document."""
 
-    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
-        self._app = app
-        self._token = token
+    def __init__(self, access: Access, routes: Mapping[Scope, Sequence[Route]]) -> None:
+        self._access = access
+        self._app: ASGIApp = Router([_scoped(scope, route) for scope, under in routes.items() for route in under])
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+    async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
+        if connection["type"] != "http":
             return
-        client = scope.get("client")
-        refused = refusal(self._token, scope["headers"], client[0] if client else None)
-        if refused is None:
-            await self._app(scope, receive, send)
-        else:
-            answer = problem(refused.status, refused.detail, headers=refused.headers)
-            await answer(scope, receive, send)
+        client = connection.get("client")
+        caller = await self._access.caller(connection["headers"], client[0] if client else None)
+        if isinstance(caller, Refusal):
+            answer = problem(caller.status, caller.detail, headers=caller.headers)
+            await answer(connection, receive, send)
+            return
+        connection[CALLER] = caller
+        await self._app(connection, receive, send)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, behind ``Guarded``."""
+    caller = request.scope[CALLER]
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def _scoped(needed: Scope, route: Route) -> Route:
+    async def scoped(request: Request) -> Response:
+        caller = caller_of(request)
+        if not caller.scope.covers(needed):
+            return problem(403, f"this needs the scope {needed}, and the token {caller.name} has {caller.scope}")
+        answer: Response = await route.endpoint(request)
+        return answer
+
+    return Route(route.path, scoped, methods=sorted(route.methods or ()))

@@ -2,27 +2,35 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
-from starlette.routing import Mount, Router
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.clock import Clock
 from bridge.config.settings import Settings
+from bridge.egress import Egress
 from bridge.metrics import Metrics
-from bridge.web.access import Guarded
+from bridge.store.tokens import Scope as Allowed
+from bridge.store.vault import Vault
+from bridge.web.access import Access, Guarded
 from bridge.web.api import Api
+from bridge.web.destinations import Destinations, Routes
 from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
+from bridge.web.operating import Operating
 from bridge.web.problems import HANDLERS
+from bridge.web.records import Records
 
 
-def web_app(*, engine: AsyncEngine, hooks: ASGIApp, settings: Settings, clock: Clock, metrics: Metrics) -> ASGIApp:
+def web_app(
+    *, engine: AsyncEngine, hooks: ASGIApp, settings: Settings, clock: Clock, metrics: Metrics, egress: Egress
+) -> ASGIApp:
     """The application. ``hooks`` takes every path below ``/in/``, untouched: it is the hot path."""
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    api = Api(engine, page_max=settings.limits.log_page_max)
+    routes = routes_of(engine, settings, clock, egress)
     pages = Starlette(
         routes=[
             *Health(engine, clock, metrics).routes(),
-            Mount("/v1", app=Guarded(Router(api.routes()), token=token)),
+            Mount("/v1", app=Guarded(Access(engine, clock, token=token), routes)),
         ],
         exception_handlers=HANDLERS,
     )
@@ -34,3 +42,16 @@ def web_app(*, engine: AsyncEngine, hooks: ASGIApp, settings: Settings, clock: C
             await pages(scope, receive, send)
 
     return dispatch
+
+
+def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress) -> Routes:
+    """Everything below ``/v1``, each route under the scope that it needs: there is no way in beside these."""
+    page_max = settings.limits.log_page_max
+    vault = Vault([key.get_secret_value() for key in settings.secret_key])
+    operating = Operating(engine, clock, vault, settings.destinations)
+    parts: list[Routes] = [
+        {Allowed.READ: Api(engine, page_max=page_max).routes()},
+        Destinations(operating, egress, page_max=page_max).routes(),
+        Records(operating, page_max=page_max).routes(),
+    ]
+    return {scope: [route for part in parts for route in part.get(scope, [])] for scope in Allowed}

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.core.errors import BridgeError, StoreUnavailable
+from bridge.operate.faults import Conflict, Invalid, Unknown
+from bridge.store.vault import NoSecretKey
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -26,7 +28,11 @@ class BadParameter(Exception):
         super().__init__(f"{name}: {what}")
 
 
-def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: str) -> Response:
+class TooLarge(Exception):
+    """The body is larger than any that is meant."""
+
+
+def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: object) -> Response:
     """A problem document. ``members`` are further members of it."""
     told = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
     return Response(msgspec.json.encode(told), status, headers=headers, media_type=MEDIA_TYPE)
@@ -35,6 +41,23 @@ def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = Non
 async def on_bad_parameter(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadParameter)
     return problem(400, str(error), parameter=error.name)
+
+
+async def on_too_large(_request: Request, _error: Exception) -> Response:
+    return problem(413, "the body is too large")
+
+
+async def on_unknown(_request: Request, error: Exception) -> Response:
+    return problem(404, str(error))
+
+
+async def on_conflict(_request: Request, error: Exception) -> Response:
+    return problem(409, str(error))
+
+
+async def on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Invalid)
+    return problem(422, str(error), problems=[{"field": field, "what": what} for field, what in error.problems])
 
 
 async def on_http(_request: Request, error: Exception) -> Response:
@@ -59,6 +82,11 @@ async def on_anything(_request: Request, _error: Exception) -> Response:
 
 HANDLERS = {
     BadParameter: on_bad_parameter,
+    TooLarge: on_too_large,
+    Unknown: on_unknown,
+    Conflict: on_conflict,
+    NoSecretKey: on_conflict,
+    Invalid: on_invalid,
     HTTPException: on_http,
     StoreUnavailable: on_unavailable,
     BridgeError: on_fault,

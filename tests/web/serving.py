@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from bridge.clock import Clock, ManualClock
 from bridge.config import Limits, Settings
+from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
 from bridge.web.app import web_app
 from bridge.web.hooks import Hooks
@@ -33,7 +34,14 @@ def app_of(
         sources={}, destinations={}, limits=LIMITS, api_token=None if token is None else SecretStr(token)
     )
     hooks = Hooks({}, ClosedDoor(), clock)
-    return web_app(engine=engine, hooks=hooks, settings=settings, clock=clock, metrics=metrics or Metrics())
+    return web_app(
+        engine=engine,
+        hooks=hooks,
+        settings=settings,
+        clock=clock,
+        metrics=metrics or Metrics(),
+        egress=HttpEgress(clock),
+    )
 
 
 @asynccontextmanager

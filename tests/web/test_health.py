@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from bridge.clock import ManualClock, SystemClock
 from bridge.config import Settings
+from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
 from bridge.store.engine import make_engine
 from bridge.web.app import web_app
@@ -127,6 +128,7 @@ async def listening(engine: AsyncEngine, hooked: list[str]) -> AsyncIterator[str
         settings=Settings(sources={}, destinations={}),
         clock=SystemClock(),
         metrics=Metrics(),
+        egress=HttpEgress(SystemClock()),
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, proxy_headers=False))
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
