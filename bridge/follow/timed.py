@@ -115,9 +115,9 @@ class TimedStream:
 
     @property
     def awaits_writing(self) -> bool:
-        """Whether there is no room, and there will be once what waits is written."""
+        """Whether there was no room, and there will be once what waits is written."""
         line = self.timeline
-        return line is not None and line.full and (line.oldest_us or 0) < line.reached_us
+        return self.overflowed and line is not None and (line.oldest_us or line.reached_us) < line.reached_us
 
     @property
     def awaits_proof(self) -> bool:
