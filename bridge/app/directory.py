@@ -60,7 +60,7 @@ class Directory:
         self._poll_s = settings.limits.poll_every_s
         self._opened: dict[int, _Opened] = {}
         self._mark: object = None
-        self._told: list[DestinationPolicy] = self._file
+        self.told: list[DestinationPolicy] = self._file
 
     async def run(self) -> None:
         """Look again and again."""
@@ -78,13 +78,13 @@ class Directory:
             async with self._engine.connect() as connection:
                 mark = await managed.mark(connection)
                 if mark == self._mark and all(one.until is None or now < one.until for one in self._opened.values()):
-                    return len(self._told) - len(self._file)
+                    return len(self.told) - len(self._file)
                 rows = [row for row in await managed.made_by_api(connection) if row.name not in self._names]
         self._opened = {row.id: self._open(row, now) for row in rows}
         self._mark = mark
         made = [*self._file, *(one.policy for one in self._opened.values() if one.policy is not None)]
-        if made != self._told:
-            self._told = made
+        if made != self.told:
+            self.told = made
             self._adopt(made)
         return len(made) - len(self._file)
 

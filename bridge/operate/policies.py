@@ -25,7 +25,7 @@ def built(name: str, given: Mapping[str, Any]) -> Destination:
     """
     allowed = {*Policy.model_fields, *OWN}
     unknown = [(str(key)[:64], _why_not(str(key))) for key in given if key not in allowed]
-    problems = [*unknown, *((key, "must not hold a NUL") for key, value in given.items() if "\0" in str(value))]
+    problems = [*unknown, *((key, "must not hold a NUL") for key, value in given.items() if _holds_nul(value))]
     try:
         made = Destination.model_validate({**{key: given[key] for key in given if key in allowed}, "name": name})
     except ValidationError as error:
@@ -59,6 +59,11 @@ def delivered(found: Managed, vault: Vault, now: datetime) -> Destination:
     assert found.sealed is not None
     opened = Credentials.opened(vault, found.name, found.sealed)
     return built(found.name, {**fields(found.policy), "url": opened.url, "secret": opened.valid(now)})
+
+
+def _holds_nul(value: object) -> bool:
+    """Whether there is one in a text or in a list of texts: Postgres takes none."""
+    return any(isinstance(text, str) and "\0" in text for text in (value if isinstance(value, list) else [value]))
 
 
 def _why_not(key: str) -> str:
