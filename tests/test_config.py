@@ -1,6 +1,8 @@
 """The configuration is a contract: its defaults, its limits, and that it tells no secret."""
 
+import asyncio
 import copy
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,12 +12,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bridge.clock import ManualClock
 from bridge.config import Settings, database_url, load_settings
+from bridge.config.settings import VENUES
 from bridge.core.errors import ConfigError
+from bridge.wiring.markets import open_market
+from tests.events import START
 
 EXAMPLE = Path(__file__).parents[1] / "bridge.example.toml"
 SIGNING_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRON = {"PB_API_KEY": "pb-api-key", "PB_WEBHOOK_SECRET": "0f1e2d3c4b5a", "LEDGER_SECRET": SIGNING_KEY}
+EVERY_ENVIRON = ENVIRON | {
+    name: "any" for name in re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()) if name not in ENVIRON
+}
 
 Load = Callable[..., Settings]
 
@@ -73,15 +82,35 @@ def test_the_example_is_complete_and_says_what_the_defaults_are(load: Load) -> N
     )
 
 
+def every_source(shown: str) -> str:
+    """The example with its further sources, which stand directly behind the sign."""
+    return re.sub(r"^#(?=[^ \n])", "", shown, flags=re.MULTILINE)
+
+
+def test_the_examples_further_sources_are_one_of_each_venue_without_numbers(load: Load) -> None:
+    settings = load(every_source(EXAMPLE.read_text()), EVERY_ENVIRON)
+    venues = [source.venue for source in settings.followed.values()]
+    assert sorted(venues) == sorted(set(VENUES) - {"playbatman"})
+    for source in settings.followed.values():
+        market = open_market(source, clock=ManualClock(START), jitter=lambda: 0.5)
+        assert len(market.channels) == len(source.channels)
+        asyncio.run(market.close())
+    assert not load_settings(ENVIRON, config_path=EXAMPLE).followed, "they are left out until somebody wants them"
+
+
 def test_the_examples_comments_show_what_holds_without_them(load: Load) -> None:
-    shown = EXAMPLE.read_text()
-    bare = load_settings(ENVIRON, config_path=EXAMPLE)
+    shown = every_source(EXAMPLE.read_text())
+    bare = load(shown, EVERY_ENVIRON)
     uncommented = "\n".join(
         line.removeprefix("# ") if line.startswith("# ") and " = " in line else line for line in shown.splitlines()
     )
     # A table inline and the same table by dotted keys cannot stand side by side in TOML.
     merged = uncommented.replace("signature.timestamp_header", "#").replace("signature.tolerance_s", "#")
-    assert load(merged) == bare
+    assert load(merged, EVERY_ENVIRON).model_copy(update={"sources": {}}) == bare.model_copy(update={"sources": {}})
+    for name, source in load(merged, EVERY_ENVIRON).sources.items():
+        # The public address of a venue may be a consequence of other settings.
+        left_out = {"ws_url"} & {field for field, value in bare.sources[name] if value is None}
+        assert source.model_copy(update=dict.fromkeys(left_out)) == bare.sources[name]
 
 
 def test_what_the_venue_leaves_unsaid_has_the_documented_default(load: Load) -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from bridge.cli import make_app
 from bridge.clock import SystemClock
 from bridge.config.playbatman import PlayBatman
-from bridge.config.settings import Settings
+from bridge.config.settings import VENUES, Settings
 from bridge.config.shapes import Destination, Limits
 from bridge.core.chain import ORIGIN, link
 from bridge.core.envelope import body, headers
@@ -147,7 +147,8 @@ def is_shape(annotation: object) -> bool:
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
     text = written(page)
     named = [name for name in SETTING.findall(text) if not is_said(name)]
-    assert [name for name in named if not has(PlayBatman, name.split("."))] == []
+    shape = VENUES[page.stem] if page.parent.name == "venues" else PlayBatman
+    assert [name for name in named if not has(shape, name.split("."))] == []
     limits = {name for name in OF_THE_BRIDGE.findall(text) if not is_said(name)} - FILES
     assert limits <= {f"bridge.{name}" for name in Limits.model_fields}
 
@@ -185,8 +186,8 @@ def test_every_variable_of_the_readme_is_read_and_its_example_is_a_configuration
     named = {name for cell in VARIABLE.findall(text) for name in re.findall(r"`([A-Z_]+)`", cell)}
     assert len(named) > 6
     assert {name for name in named if f'"{name}"' not in code} == set()
-    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    tables = tomllib.loads(example.replace("${LEDGER_SECRET}", encode_secret(KEY)))
+    first, venues = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    tables = tomllib.loads((first + venues).replace("${LEDGER_SECRET}", encode_secret(KEY)))
     Settings.model_validate(
         {
             kind: {name: {**table, "name": name} for name, table in tables[kind].items()}

@@ -52,6 +52,7 @@ def test_one_stream_tells_everything_that_is_known_of_it(invoke: Invoke, databas
 
 def test_a_program_is_told_null_where_nothing_can_be_verified(invoke: Invoke, database_url: str) -> None:
     on(database_url, follow)
+    on(database_url, fill)
     told = json.loads(invoke({"DATABASE_URL": database_url}, "status", "--json").stdout)
     streams = {stream["stream"]: stream for stream in told["streams"]}
     trades, fills = streams["by.publicTrade.BTCUSDT"], streams["by.execution"]
