@@ -7,7 +7,20 @@ from typing import Annotated, ClassVar
 import typer
 
 from bridge import __version__
-from bridge.cli import config, destinations, doctor, epoch, gaps, run, signature, status, webhook
+from bridge.cli import (
+    audit,
+    config,
+    destinations,
+    doctor,
+    epoch,
+    gaps,
+    run,
+    secrets,
+    signature,
+    status,
+    tokens,
+    webhook,
+)
 from bridge.cli.edge import Edge, Program, environment
 
 PROCESSES = frozenset({"run", "web", "worker", "sim", "consume"})
@@ -51,7 +64,7 @@ def make_app(environ: Mapping[str, str]) -> typer.Typer:
         edge.start_logging(answers=context.invoked_subcommand not in PROCESSES)
 
     run.register(app, edge.settings)
-    for part in (status, gaps, doctor, config, destinations, epoch, signature, webhook):
+    for part in (status, gaps, doctor, config, destinations, epoch, signature, webhook, tokens, secrets, audit):
         part.register(app, edge)
     return app
 

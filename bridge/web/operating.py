@@ -16,6 +16,7 @@ from bridge.clock import Clock
 from bridge.config.shapes import Destination
 from bridge.operate.acting import Acting
 from bridge.operate.faults import Conflict, Invalid
+from bridge.operate.sealing import PLAIN, SEALED
 from bridge.store import idempotency
 from bridge.store.engine import store_errors
 from bridge.store.idempotency import Answered, Begun, Different, Running
@@ -102,7 +103,7 @@ class Operating:
             case Begun():
                 return begun
             case Answered():
-                kept = self._vault.open(begun.answer[1:]) if begun.answer[:1] == b"s" else begun.answer[1:]
+                kept = self._vault.open(begun.answer[1:]) if begun.answer[:1] == SEALED else begun.answer[1:]
                 return _response(begun.status, kept, {"Idempotent-Replayed": "true"})
             case Running():
                 return problem(409, "a request with this Idempotency-Key is under way", headers={"Retry-After": "1"})
@@ -114,7 +115,7 @@ class Operating:
             return
         told = b"" if answer.told is None else msgspec.json.encode(answer.told)
         # An answer may hold a secret that is shown this once; there is a key then, or it could not have been made.
-        kept = b"s" + self._vault.seal(told) if self._vault.has_key else b"p" + told
+        kept = SEALED + self._vault.seal(told) if self._vault.has_key else PLAIN + told
         if not await idempotency.finish(connection, begun, status=answer.status, answer=kept):
             raise Conflict("another request with this Idempotency-Key has overtaken this one")
 
