@@ -85,7 +85,8 @@ def facts(
         yield "gaps", "none is open"
     else:
         yield "gaps", f"{gaps.spans} open, the oldest for {show.ago(gaps.oldest_at, now)}"
-        yield "deadline", show.until(gaps.deadline_at, now)
+        if gaps.deadline_at is not None:
+            yield "deadline", show.until(gaps.deadline_at, now)
     for transport, told in heard.items():
         ago = show.ago(told.last_at, now)
         yield f"by {transport}", f"told {told.events} times, first {told.first} times, last {ago} ago"
