@@ -125,9 +125,13 @@ def _poloniex_v3() -> Iterator[Form]:
             yield Form(f"{written}:SYMBOL" if row.symbols else word, poloniex_v3.channel_of(topic))
 
 
+def written_anew(page: str, known: Iterable[Form]) -> str:
+    """The page with that table in its place."""
+    placed = f"{BEGIN}\n{table(known)}\n{END}"
+    return PLACE.sub(lambda _: placed, page)
+
+
 if __name__ == "__main__":
     for venue, known in forms().items():
         path = page_of(venue)
-        page = path.read_text(encoding="utf-8")
-        written = f"{BEGIN}\n{table(known)}\n{END}"
-        path.write_text(PLACE.sub(lambda _, written=written: written, page), encoding="utf-8")  # type: ignore[misc]
+        path.write_text(written_anew(path.read_text(encoding="utf-8"), known), encoding="utf-8")
