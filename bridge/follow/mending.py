@@ -1,7 +1,11 @@
 """Filling a stream's holes: what to ask the venue for, when, and what to make of the answer."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
 from bridge.clock import Clock
-from bridge.core.channel import Repair
+from bridge.core.channel import Channel, Repair, Told
 from bridge.core.errors import VenueError
 from bridge.core.retry import backoff_s
 from bridge.core.sequel import Want
@@ -11,9 +15,11 @@ from bridge.core.venue_clock import VenueClock
 from bridge.follow.chained import ChainedStream
 from bridge.follow.limits import FollowLimits
 from bridge.follow.timed import SECOND_US, TimedStream
-from bridge.sources.market import Line, MarketSource
+from bridge.sources.market import Line, MarketSource, Recalled
 
 ANSWERS_IN_A_ROW_MAX = 3
+SLICES_MAX = 8
+"""Answers that are put together to one: each may be as long as the adapter allows."""
 
 
 class Mender:
@@ -80,9 +86,7 @@ class Mender:
         pad_us = int(self._limits.overlap_s * SECOND_US)
         hears = stream.hears_from_us is not None
         for _ in range(ANSWERS_IN_A_ROW_MAX):
-            answer = await self._source.recall(
-                stream.channel, moment(hole.start - pad_us), moment(hole.stop + pad_us)
-            )
+            answer = await self._recalled(stream.channel, moment(hole.start - pad_us), moment(hole.stop + pad_us))
             if answer.venue_now is not None:
                 self._venue_clock.note(answer.venue_now, self._clock.monotonic())
             if stream.channel.repair is Repair.SNAPSHOT and not answer.superseding:
@@ -92,6 +96,21 @@ class Mender:
                 break
         if not hears and not stream.in_pieces:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.poll_every_s
+
+    async def _recalled(self, channel: Channel, since: datetime, until: datetime) -> Recalled:
+        """What the lists say of a stretch. An answer that begins too late may have been too long for one: then
+        what lies before it is asked for on its own, for as long as that brings more."""
+        answer = await self._source.recall(channel, since, until)
+        for _ in range(SLICES_MAX):
+            proven = answer.complete_from
+            if answer.superseding or proven is None or proven <= since:
+                break
+            before = await self._source.recall(channel, since, proven)
+            if before.superseding or before.complete_from is None or before.complete_from >= proven:
+                break
+            told = (*_between(before, None, proven), *_between(answer, proven, None))
+            answer = replace(answer, told=told, complete_from=before.complete_from)
+        return answer
 
     async def _fetch(self, stream: ChainedStream, line: Line) -> None:
         """Pull the numbers that are missing, or have a snapshot come."""
@@ -113,3 +132,10 @@ class Mender:
         self._not_before_s.pop(stream.name, None)
         if isinstance(stream, ChainedStream) and stream.channel.repair is not Repair.PULL:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
+
+
+def _between(answer: Recalled, since: datetime | None, until: datetime | None) -> Iterator[Told]:
+    for told in answer.told:
+        at = told.event.occurred_at
+        if at is None or ((since is None or at >= since) and (until is None or at < until)):
+            yield told

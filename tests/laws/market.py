@@ -32,7 +32,8 @@ LIMITS = FollowLimits(poll_every_s=2.0, retry_first_s=0.5, retry_max_s=2.0)
 
 @dataclass(frozen=True)
 class Lies:
-    """What the venue does wrong. ``reach_s`` is how far back its lists go, ``late_s`` how late its frames may be."""
+    """What the venue does wrong. ``reach_s`` is how far back its lists go, ``late_s`` how late its frames may be.
+    An answer of its lists holds the newest ``rows_max`` rows of what was asked for."""
 
     rate_per_s: float = 8.0
     twin_rate: float = 0.1
@@ -45,6 +46,7 @@ class Lies:
     late_s: float = 0.4
     deaf_after_ack_s: float = 0.6
     reach_s: float = 10_000.0
+    rows_max: int = 1_000
 
     @classmethod
     def draw(cls, dice: Random) -> "Lies":
@@ -83,7 +85,7 @@ class Market:
         self.venue_clock = VenueClock()
         self.assigned: list[Assigned] = []
         self.up = False
-        self.short = False
+        self.short: set[tuple[datetime, datetime]] = set()
         self.heard_from: datetime | None = None
         self.dark_until = START
         self.pipe: list[tuple[datetime, Told]] = []
@@ -100,11 +102,18 @@ class Market:
         rows = [
             one for one in self.assigned if max(since, reaches) <= one.at < until and one.listed_at <= self.venue_at
         ]
-        self.short = not self.short and self.dice.random() < self.lies.short_rate  # never twice in a row
-        if self.short:
+        question = since, until
+        if question not in self.short and self.dice.random() < self.lies.short_rate:  # never twice in a row
+            self.short.add(question)
             rows = [one for one in rows if self.dice.random() < 0.7]
+        else:
+            self.short.discard(question)
+        complete_from = max(since, reaches)
+        if len(rows) > self.lies.rows_max:  # the adapter keeps the newest of so many
+            rows = rows[-self.lies.rows_max :]
+            complete_from = rows[0].at + timedelta(microseconds=1)
         told = tuple(self._told(one) for one in rows)
-        return Recalled(told, max(since, reaches), venue_now=self.venue_at)
+        return Recalled(told, complete_from, venue_now=self.venue_at)
 
     def _told(self, one: Assigned) -> Told:
         payload = json.dumps({"content": one.content}).encode()

@@ -65,6 +65,16 @@ async def test_our_own_clock_changes_nothing(engine: AsyncEngine) -> None:
     await live(world)
 
 
+@pytest.mark.parametrize("channel", [KEYED, TWINS], ids=["keyed", "twins"])
+async def test_a_hole_that_is_longer_than_an_answer_is_healed_from_several(
+    engine: AsyncEngine, channel: Channel
+) -> None:
+    lies = Lies(rate_per_s=15, cut_rate=0.03, rows_max=80)
+    world = Market(engine, seed=4, lies=lies, channel=channel)
+    await live(world)
+    assert Kind.GAP not in {entry.kind for entry in await world.entries()}
+
+
 async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(engine: AsyncEngine) -> None:
     world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, swallow_rate=0.2), channel=KEYED)
     await world.begin()
