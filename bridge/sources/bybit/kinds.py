@@ -217,6 +217,7 @@ KINDS = (
         settle_s=1.0,
         lag_s=5.0,
         reach="two years",
+        unnoticed="a swallowed fill, until an audit reads the list",
     ),
     Kind(
         word="execution",
@@ -230,6 +231,7 @@ KINDS = (
         settle_s=1.0,
         lag_s=5.0,
         reach="two years",
+        unnoticed="a swallowed fill, until an audit reads the list",
     ),
     Kind(
         word="position",
