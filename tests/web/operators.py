@@ -19,6 +19,7 @@ from bridge.config.shapes import Destination
 from bridge.core.delivery import Answered, Outcome
 from bridge.core.signing import decode_secret, verify
 from bridge.deliver import Deliverer
+from bridge.egress import Egress
 from bridge.metrics import Metrics
 from bridge.store.vault import new_key
 from bridge.web.app import web_app
@@ -62,9 +63,13 @@ class Sent:
 
 @dataclass(slots=True)
 class Post:
-    """An egress that answers as ``answer`` says, and remembers. While ``gate`` is not set every post waits."""
+    """An egress that answers as ``answer`` says, and remembers. While ``gate`` is not set every post waits.
+
+    With ``beyond``, posts go there instead.
+    """
 
     answer: Outcome = OK
+    beyond: Egress | None = None
     sent: list[Sent] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,6 +77,8 @@ class Post:
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, allow_private: bool
     ) -> Outcome:
+        if self.beyond is not None:
+            return await self.beyond.post(url, headers, body, timeout_s=timeout_s, allow_private=allow_private)
         self.sent.append(Sent(url, headers, body, allow_private))
         self.arrived.set()
         await self.gate.wait()

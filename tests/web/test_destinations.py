@@ -119,6 +119,18 @@ async def test_a_paused_one_is_not_delivered_to_until_it_is_resumed(engine: Asyn
         assert await bridge.deliver() == [1, 2]
 
 
+async def test_one_that_failed_is_tried_at_once_when_it_is_resumed(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 1)
+    async with operated(engine) as bridge:
+        await bridge.call("POST", "/destinations", {**LEDGER, "retry_first_s": 60}, status=201)
+        accepting, bridge.post.answer = bridge.post.answer, Answered(500, 3600.0, "no", 0.001)
+        await bridge.deliver()
+        await bridge.call("POST", "/destinations/ledger/pause")
+        bridge.post.answer = accepting
+        await bridge.call("POST", "/destinations/ledger/resume")
+        assert await bridge.deliver() == [1]
+
+
 async def test_one_that_answers_410_is_stopped_and_can_be_resumed(engine: AsyncEngine) -> None:
     await append_events(engine, "pb.events", 1)
     async with operated(engine) as bridge:
