@@ -77,11 +77,11 @@ class SocketConversation:
                 return Heard(odd="frame.unknown", detail=method)
 
     def overdue(self) -> Heard | None:
-        """A kind that is not answered is given up; a connection on which nothing was taken, too."""
+        """A kind that is not answered is given up for now; a connection on which nothing was taken, for good."""
         if self._asked is None:
             return None
         heard = self._follow(self._asking.unanswered(NO_ANSWER), odd="subscription.unanswered")
-        return None if self._asking.done and not self._asking.taken else heard
+        return None if self._asking.deaf else heard
 
     def ping(self) -> str:
         return self._say(Request("ping", ()))

@@ -46,9 +46,13 @@ class Subscriptions:
         return self._now is None and not self._waiting
 
     @property
-    def taken(self) -> int:
-        """How many entries the venue took."""
-        return sum(len(entries) for entries in self._taken.values())
+    def deaf(self) -> bool:
+        """Each kind was asked for, and the venue took none of them."""
+        return not self._taken_any and all(kind.again for kind in (self._now, *self._waiting) if kind is not None)
+
+    @property
+    def _taken_any(self) -> bool:
+        return any(self._taken.values())
 
     def next(self) -> Outcome:
         """The first request, of the next kind."""
@@ -69,9 +73,15 @@ class Subscriptions:
         return self._go_on(Outcome(refused=bad, reason=reason))
 
     def unanswered(self, reason: str) -> Outcome:
-        """The venue said nothing in time: its kind is given up as a whole."""
+        """The venue said nothing in time: its kind is given up as a whole, and once more asked for behind the others.
+
+        What did not hear us for a while is no reason to leave a kind unheard for as long as the connection lives.
+        """
         assert self._now is not None
-        lost = tuple(Topic(self._now.kind, what) for what in self._now.abandon())
+        kind, rest = self._now.kind, self._now.abandon()
+        lost = tuple(Topic(kind, what) for what in rest)
+        if rest and not self._now.again:
+            self._waiting.append(_Kind(kind, rest, again=True))
         return Outcome(say=self.next().say, refused=lost, reason=reason)
 
     def anew(self, kind: str) -> tuple[Request, ...]:
@@ -91,16 +101,20 @@ class Subscriptions:
 
 
 class _Kind:
-    """The entries of one kind: ``good`` ones, groups that are not tried yet, and the group that is asked for now."""
+    """The entries of one kind: ``good`` ones, groups that are not tried yet, and the group that is asked for now.
 
-    def __init__(self, kind: str, wanted: Sequence[str]) -> None:
+    ``again``: they were asked for before, and nobody knows whether the venue took them.
+    """
+
+    def __init__(self, kind: str, wanted: Sequence[str], *, again: bool = False) -> None:
         self.kind = kind
+        self.again = again
         # What "all" stands for needs no entry of its own, and a refusal of one must not cost the other.
         self._groups = [[ALL]] if ALL in wanted else [list(wanted)]
         self._beside = [what for what in wanted if what != ALL] if ALL in wanted else []
         self._good: list[str] = []
         self._trying: list[str] = []
-        self._standing: list[str] = []
+        self._standing: list[str] = list(wanted) if again else []
 
     @property
     def good(self) -> tuple[str, ...]:

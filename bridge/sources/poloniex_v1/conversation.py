@@ -5,7 +5,7 @@ One request at a time, because an error may carry the connection's id instead of
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -39,6 +39,7 @@ class _Ask:
 
     channels: tuple[Channel, ...] = ()
     tunnel: str = ""
+    again: bool = False
 
 
 class SocketConversation:
@@ -109,15 +110,19 @@ class SocketConversation:
                 return Heard(odd=what, detail=detail)
 
     def overdue(self) -> Heard | None:
-        """Without the welcome: the end. Without an acknowledgement: its topics are given up, until it comes late."""
+        """Without the welcome: the end. Without an acknowledgement: its topics are given up, until it comes late.
+
+        They are asked for once more, behind the others: a venue that did not hear us for a while may do so now.
+        """
         asked = self._asked
         if not self._welcomed or asked is None:
             return None
         if len(self._late) < LATE_MAX:
             self._late[self._id] = _series(asked)
-        last = not self._asks
-        if last and not self._taken:
+        if not self._taken and all(ask.again for ask in self._asks):
             return None
+        if asked.channels and not asked.again:
+            self._asks.append(replace(asked, again=True))
         return self._give_up(asked, UNACKNOWLEDGED)
 
     def ping(self) -> str:
@@ -159,6 +164,9 @@ class SocketConversation:
     def _acknowledged(self, number: str) -> Heard:
         if self._asked is None or number != self._id:
             late = self._late.pop(number, ())
+            self._asks = deque(ask for ask in self._asks if not ask.again or _series(ask) != late)
+            if late and self._asked is not None and _series(self._asked) == late:
+                return self._next(Subscribed(late))
             return Heard(updates=(Subscribed(late),), alive=True) if late else Heard(alive=True)
         asked = self._asked
         if asked.channels:

@@ -5,7 +5,7 @@ The venue's refusals do not name the request they refuse. With one request under
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -16,10 +16,11 @@ SYMBOLS_PER_REQUEST_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: a channel, and its symbols; none for a channel of the whole account."""
+    """One request: a channel, and its symbols; none for a channel of the whole account. ``again``: a second try."""
 
     word: str
     symbols: tuple[str, ...]
+    again: bool = False
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The channel and symbol of each series in it."""
@@ -28,7 +29,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Asks:
-    """The requests of one connection. ``current`` is under way; ``given_up`` were never answered."""
+    """The requests of one connection. ``current`` is under way; ``given_up`` were not answered in time."""
 
     waiting: deque[Ask]
     current: Ask | None = None
@@ -51,6 +52,8 @@ class Asks:
     def next(self) -> Ask | None:
         """The next request, which is now under way; None where all were answered or given up."""
         self.current = self.waiting.popleft() if self.waiting else None
+        if self.current is not None and self.current.again:
+            self.given_up = [ask for ask in self.given_up if ask.pairs() != self.current.pairs()]
         return self.current
 
     def acknowledged(self, word: str, symbols: frozenset[str]) -> tuple[tuple[str, str], ...]:
@@ -78,12 +81,19 @@ class Asks:
         return ask.pairs()
 
     def overdue(self) -> tuple[tuple[str, str], ...]:
-        """What is given up because no answer came."""
+        """What is given up because no answer came. It is asked for once more, behind everything else."""
         ask, self.current = self.current, None
         if ask is None:
             return ()
         self.given_up.append(ask)
+        if not ask.again:
+            self.waiting.append(replace(ask, again=True))
         return ask.pairs()
+
+    @property
+    def all_asked(self) -> bool:
+        """Whether everything was asked for at least once."""
+        return all(ask.again for ask in self.waiting)
 
     def _late(self, word: str, symbols: frozenset[str]) -> tuple[tuple[str, str], ...]:
         """What had been given up, and is acknowledged after all."""
@@ -91,6 +101,8 @@ class Asks:
             return ()
         found = [ask for ask in self.given_up if ask.word == word and (not symbols or symbols & set(ask.symbols))]
         self.given_up = [ask for ask in self.given_up if ask not in found]
+        known = {ask.pairs() for ask in found}
+        self.waiting = deque(ask for ask in self.waiting if not ask.again or ask.pairs() not in known)
         return tuple(pair for ask in found for pair in ask.pairs() if not symbols or pair[1] in symbols)
 
 

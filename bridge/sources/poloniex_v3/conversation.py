@@ -91,11 +91,11 @@ class SocketConversation:
         return Heard(say=(cancellation(ask), self._subscription(ask)))
 
     def overdue(self) -> Heard | None:
-        """A request that nobody answers is given up; a connection on which nothing was answered is left."""
+        """A request that nobody answers is given up for now; a connection on which nothing was answered is left."""
         lost = self._asks.overdue()
-        follow = self._ask_next()
-        if self._ready and not self._answered:
+        if not self._answered and self._asks.all_asked:
             return None
+        follow = self._ask_next()
         return Heard(
             updates=(*self._unsubscribed(lost, UNANSWERED), *follow.updates),
             say=follow.say,

@@ -125,6 +125,27 @@ def test_a_kind_that_is_not_answered_is_given_up_and_a_deaf_connection_too() -> 
     assert talk.overdue() is None
 
 
+def test_a_kind_that_was_not_answered_is_asked_for_once_more_behind_the_others() -> None:
+    talk = conversation("order:all", "deal:all")
+    talk.open()
+    heard = talk.overdue()
+    assert heard is not None
+    again = talk.hear(yes(heard))
+    assert asked(again) == [("order_unsubscribe", ["all"]), ("order_subscribe", ["all"])]
+    assert talk.hear(yes(again)).updates == (Subscribed(("order",)), Connected())
+
+
+def test_a_kind_that_is_never_answered_is_asked_for_twice_and_no_more() -> None:
+    talk = conversation("order:all", "deal:all")
+    talk.open()
+    heard = talk.overdue()
+    assert heard is not None
+    talk.hear(yes(heard))
+    last = talk.overdue()
+    assert last is not None
+    assert (last.say, last.updates[-1]) == ((), Connected())
+
+
 @pytest.mark.parametrize("wanted", range(1, 9))
 @pytest.mark.parametrize("bad", [set(), {0}, {1, 2}, {0, 3, 7}, set(range(9))])
 def test_whatever_is_refused_the_rest_is_heard_and_everything_is_answered_for(wanted: int, bad: set[int]) -> None:

@@ -125,7 +125,27 @@ def test_what_is_never_acknowledged_is_given_up_until_it_is_after_all() -> None:
     assert given_up.updates == (Unsubscribed(("level2.AUSDTPERP",), UNACKNOWLEDGED),)
     assert request(given_up)["topic"] == TRADES
     conversation.hear(ack("2"))
-    assert conversation.hear(ack("1")).updates == (Subscribed(("level2.AUSDTPERP",)),)
+    assert conversation.hear(ack("1")).updates == (Subscribed(("level2.AUSDTPERP",)), Connected())
+    assert conversation.hear(ack("3")).updates == ()
+
+
+def test_what_was_not_acknowledged_is_asked_for_once_more_behind_the_others() -> None:
+    conversation = talk(BOOKS[0], TRADES)
+    conversation.hear(WELCOME)
+    conversation.overdue()
+    again = conversation.hear(ack("2"))
+    assert (request(again)["id"], request(again)["topic"]) == ("3", BOOKS[0])
+    assert conversation.hear(ack("3")).updates == (Subscribed(("level2.AUSDTPERP",)), Connected())
+
+
+def test_what_is_never_acknowledged_is_asked_for_twice_and_no_more() -> None:
+    conversation = talk(BOOKS[0], TRADES)
+    conversation.hear(WELCOME)
+    conversation.overdue()
+    conversation.hear(ack("2"))
+    assert conversation.overdue() is not None
+    assert conversation.ready
+    assert conversation.overdue() is None
 
 
 def test_a_connection_on_which_nothing_is_acknowledged_is_given_up() -> None:

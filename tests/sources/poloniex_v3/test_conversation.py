@@ -105,6 +105,26 @@ def test_a_channel_that_nobody_answers_for_is_given_up_and_taken_back_when_it_is
     assert conversation.hear(acknowledgement("trades", SYMBOL, OTHER)).updates[-1] == Connected()
 
 
+def test_a_channel_that_nobody_answered_for_is_asked_for_once_more_behind_the_others() -> None:
+    conversation = SocketConversation([f"tickers:{SYMBOL}", f"trades:{SYMBOL}"])
+    conversation.open()
+    conversation.overdue()
+    again = conversation.hear(acknowledgement("trades", SYMBOL))
+    assert asked(again) == [("subscribe", ["tickers"], [SYMBOL])]
+    heard = conversation.hear(acknowledgement("tickers", SYMBOL))
+    assert heard.updates == (Subscribed((f"tickers.{SYMBOL}",)), Connected())
+
+
+def test_a_channel_that_nobody_ever_answers_for_is_asked_for_twice_and_no_more() -> None:
+    conversation = SocketConversation([f"tickers:{SYMBOL}", f"trades:{SYMBOL}"])
+    conversation.open()
+    conversation.overdue()
+    conversation.hear(acknowledgement("trades", SYMBOL))
+    heard = conversation.overdue()
+    assert heard is not None
+    assert (heard.say, heard.updates[-1]) == ((), Connected())
+
+
 def test_a_connection_on_which_nothing_is_answered_is_left() -> None:
     conversation = SocketConversation([f"tickers:{SYMBOL}", f"trades:{SYMBOL}"])
     conversation.open()
