@@ -229,6 +229,30 @@ def test_numbers_must_grow_but_for_a_snapshot() -> None:
     assert "out_of_order" in counts(judged(truth, [entry("snapshot:1", 1), *told(6, 3, 7, 9)], BOOK))
 
 
+ANEW = [
+    row("snapshot:100", 0, number=100, optional=True),
+    row("b:101", 10, previous=100, number=101),
+    row("snapshot:1", 20, number=1, optional=True),
+    row("b:2", 30, previous=1, number=2),
+    row("b:3", 40, previous=2, number=3),
+]
+
+
+def test_where_numbers_begin_anew_what_comes_after_is_judged_too() -> None:
+    held = [entry(one.id, int(one.at_ms) - ZERO_MS) for one in ANEW]
+    assert judged(ANEW, held, BOOK).good
+    assert counts(judged(ANEW, held[:-1], BOOK)) == {"missing": 1}
+
+
+def test_a_gap_across_which_numbers_began_anew_excuses_by_its_times() -> None:
+    truth = [*ANEW, row("snapshot:3", 45, number=3, optional=True)]
+    first, last = entry("snapshot:100", 0), entry("snapshot:3", 45)
+    between = gap(after=100, before=3, **{"from": iso(5), "to": iso(45)})
+    assert judged(truth, [first, between, last], BOOK).good
+    early = gap(after=100, before=3, **{"from": iso(5), "to": iso(35)})
+    assert judged(truth, [first, early, last], BOOK).missing == 1
+
+
 def test_a_book_without_numbers_is_excused_by_the_time_of_its_gap() -> None:
     truth = [row("x", 10), row("y", 20), row("z", 30), row("whole", 5, optional=True)]
     begin = [entry("whole", 5), entry("x", 10)]

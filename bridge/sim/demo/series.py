@@ -59,10 +59,20 @@ class Gap(msgspec.Struct, frozen=True):
 
     def names(self, row: SeriesRow, numbers: frozenset[int]) -> bool:
         """Whether ``row`` is said to be missing. ``numbers`` are those of what is held."""
-        if row.number is not None and (self.after is not None or self.before is not None):
+        if row.number is not None and self._is_numbered:
             stood_for = row.number == self.before and row.number in numbers
             below = self.before is None or row.number < self.before or stood_for
             return below and (self.after is None or row.number > self.after)
+        return self._spans(row)
+
+    @property
+    def _is_numbered(self) -> bool:
+        """Whether its numbers are of one count. Where the venue counts anew, only the times say what is missing."""
+        if self.after is None or self.before is None:
+            return self.after is not None or self.before is not None
+        return self.after <= self.before
+
+    def _spans(self, row: SeriesRow) -> bool:
         begin = None if self.from_ is None else ms_of(self.from_)
         end = None if self.to is None else ms_of(self.to)
         at_ms = int(row.at_ms)

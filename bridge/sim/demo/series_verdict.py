@@ -156,7 +156,7 @@ class _Begun:
 
     def before(self, row: SeriesRow) -> bool:
         if row.number is not None and self.number is not None:
-            return row.number <= self.number
+            return row.number <= self.number and row.at_ms < self.at_ms  # the venue may count anew
         return row.at_ms < self.at_ms
 
 
