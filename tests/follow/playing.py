@@ -18,13 +18,15 @@ from bridge.sim.demo.followed import FOLLOWED
 from bridge.sim.demo.series import SeriesRow, SeriesVerdict, Terms
 from bridge.sim.demo.series_verdict import judge_series
 from bridge.sources.market import MarketSource
-from bridge.store import gaps, log, streams
+from bridge.store import follows, gaps, log, streams
 from bridge.store.gaps import Gap
 from bridge.store.streams import Stream
 from tests.sim.market_dialect import Running
 
 PATIENCE_S = 40.0
-LOOK_S = 0.05
+LOOK_S = 0.1
+HEARD_EARLY_S = 1.0
+"""What bears the time of its hearing may bear it in whole seconds, and so seem older than its stream at first."""
 BRISK = FollowLimits(
     pad_s=0.3, overlap_s=1.0, prove_every_s=0.2, poll_every_s=0.5, look_every_s=0.05, stand_every_s=0.3,
     snapshot_wait_s=1.0, retry_first_s=0.2, retry_max_s=1.0,
@@ -64,8 +66,17 @@ class Playing:
         async with self.engine.connect() as connection:
             return await gaps.listing(connection, stream_id=stream.id)
 
+    async def state(self, series: str) -> tuple[str, str]:
+        """By what the channel is heard, and why not, as people are told."""
+        stream = await self.stream(series)
+        assert stream is not None
+        async with self.engine.connect() as connection:
+            follow = await follows.read(connection, stream.id)
+        assert follow is not None
+        return follow.state, follow.detail
+
     async def begun(self) -> None:
-        """Wait until every stream that is ordered by time has begun, and every other is heard."""
+        """Wait until every stream that is ordered by time has begun; the venue may refuse some."""
         await self.until(self._has_begun)
 
     async def until(self, holds: Callable[[], "asyncio.Future[bool] | object"]) -> None:
@@ -87,14 +98,15 @@ class Playing:
     async def verdict(self, series: str) -> SeriesVerdict:
         channel = next(channel for channel in self.source.channels if channel.series == series)
         rows = [msgspec.convert(row, SeriesRow) for row in await self.venue.truth(series, limit=10_000)]
-        stream = await self.stream(series)
+        stream, terms = await self.stream(series), terms_of(self.source.name, channel)
         began_at = None if stream is None else stream.epoch_began_at
+        since_s = 0.0 if began_at is None else began_at.timestamp()
         return judge_series(
             f"{self.source.name}.{series}",
             rows,
             [_held(entry) for entry in await self.entries(series)],
-            terms_of(self.source.name, channel),
-            since_ms=0.0 if began_at is None else began_at.timestamp() * 1000,
+            terms,
+            since_ms=1000 * (since_s + (HEARD_EARLY_S if terms.untimed else 0.0)),
         )
 
     async def _is_good(self, series: str) -> bool:
@@ -106,6 +118,8 @@ class Playing:
             stream = await self.stream(channel.series)
             if stream is None:
                 return False
+            if (await self.state(channel.series))[0] == "refused":
+                continue
             if not channel.in_session and (stream.epoch_began_at is None or stream.epoch_began_at > now):
                 return False
         return True
