@@ -338,3 +338,11 @@ def lines_of(tables: dict[str, Any], at: tuple[str, ...] = ()) -> list[str]:
         else:
             lines.append(f"{'.'.join((*at, key))} = {str(value).lower() if isinstance(value, bool) else repr(value)}")
     return lines
+
+
+@pytest.mark.parametrize("url", ["http://ledger.example/", "HTTP://127.0.0.1:9/"])
+def test_plain_http_is_only_for_destinations_that_may_be_private(load: Load, url: str) -> None:
+    given = f'[destinations.ledger]\nurl = "{url}"\nsecret = "${{LEDGER_SECRET}}"\n'
+    problems = problems_of(load, given)
+    assert problems == ["destinations.ledger.url: must start with https:// where allow_private is not set"]
+    assert load(given + "allow_private = true\n").destinations["ledger"].allow_private

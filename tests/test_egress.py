@@ -122,7 +122,7 @@ async def test_no_spelling_of_a_private_address_is_connected_to_unless_that_is_a
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     with listening:
-        outcome = await post(f"http://{host}:{listening.getsockname()[1]}/", allow_private=False)
+        outcome = await post(f"https://{host}:{listening.getsockname()[1]}/", allow_private=False)
         assert isinstance(outcome, NotSent)
         with pytest.raises(BlockingIOError):
             listening.accept()

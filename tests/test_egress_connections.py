@@ -405,7 +405,7 @@ async def test_a_name_is_looked_up_once_and_its_private_addresses_are_passed_ove
 ) -> None:
     async with peering(answering(OK)) as peer:
         asked = naming(monkeypatch, ("127.0.0.1", peer.port), ("10.0.0.1", peer.port))
-        outcome = await post("http://ledger.example/", allow_private=False)
+        outcome = await post("https://ledger.example/", allow_private=False)
         assert isinstance(outcome, NotSent)
         assert outcome.reason == "no connection: 10.0.0.1 is not a public address"
         assert (asked, peer.connections) == (["ledger.example"], 0)

@@ -24,6 +24,7 @@ def test_a_request_is_what_the_protocol_says() -> None:
         ("http://h:8080?q=1", 8080, "/?q=1", "h:8080"),
         ("http://[::1]/a", 80, "/a", "[::1]"),
         ("http://[::1]:81/a", 81, "/a", "[::1]:81"),
+        ("http://[fe80::1%eth0]/", 80, "/", "[fe80::1]"),
         ("http://h/a b/ü?ö=%20 x#part", 80, "/a%20b/%C3%BC?%C3%B6=%20%20x", "h"),
         ("http://h/\r\nx: y", 80, "/x:%20y", "h"),
         ("http://bücher.example/", 80, "/", "xn--bcher-kva.example"),
@@ -40,7 +41,7 @@ def test_a_url_is_written_as_a_request_needs_it(url: str, port: int, line: str, 
     [
         "", "hook", "ftp://h/", "http://", "http://h:99999/", "http://h:0/", "http://[::1/", "http://[::g]/",
         "http://name:word@h/", "http://name@h/", "http://a b/", "http://a..b/", "http://.b/", "http://h\0/",
-        f"http://{'a' * 64}.example/", "http://a%0d%0ab/",
+        f"http://{'a' * 64}.example/", "ftp://h:21/", "http://[fe80::1%x: y]/", "http://a%0d%0ab/",
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_be_used_is_refused_without_being_quoted(url: str) -> None:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -48,6 +49,9 @@ def load_settings(environ: Mapping[str, str], *, config_path: Path | None = None
         name: loading.build(Destination, {**table, "name": name}, ("destinations", name))
         for name, table in loading.named(file, "destinations")
     }
+    for name, made in values["destinations"].items():
+        if made is not None and urlsplit(made.url).scheme == "http" and not made.allow_private:
+            loading.problem(f"destinations.{name}.url", "must start with https:// where allow_private is not set")
     settings = loading.build(Settings, values, ())
     if loading.problems or settings is None:
         raise ConfigError(*sorted(loading.problems))

@@ -12,6 +12,19 @@ CONNECT_S = 10.0
 """For one address, so that a silent one leaves time for the next."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+"""The only part of IPv6 that is handed out for the internet."""
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocols between neighbours, and where some clouds keep what a machine may know of itself
+        "168.63.129.16/32",  # a cloud's own services behind an address that looks public
+        "192.88.99.0/24",  # relays of 6to4
+        "2001::/23",  # protocols again, Teredo among them
+        "3fff::/20",  # for documentation
+    )
+)
+"""What Python, or one of its versions, counts as public and we do not."""
 
 
 class Unconnected(OSError):
@@ -21,7 +34,8 @@ class Unconnected(OSError):
 def is_public(address: str) -> bool:
     """Whether ``address`` (IPv4 or IPv6, as text) is one of the public internet.
 
-    An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64) is judged by that one.
+    An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64) is judged by that one. One that carries an
+    IPv4 address in any other way (compatible, Teredo) is not public.
     """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
@@ -31,6 +45,10 @@ def is_public(address: str) -> bool:
         inner = _inner(parsed)
         if inner is not None:
             return is_public(str(inner))
+        if parsed not in _GLOBAL:
+            return False
+    if any(parsed in network for network in _SPECIAL):
+        return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 

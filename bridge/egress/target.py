@@ -54,19 +54,23 @@ def target(url: str, *, allow_private: bool) -> Target:
     """The target that ``url`` names.
 
     Raises:
-        Unsendable: it is no http or https URL with a host, or holds a user name.
+        Unsendable: it is no http or https URL with a host, or holds a user name; or it is an http URL, and only
+            public addresses are allowed.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
+        usual = _PORTS[parts.scheme]
+        port = parts.port or usual
         host, written = _host(parts.hostname or "")
     except (ValueError, KeyError):
         raise Unsendable("the URL cannot be used") from None
     if parts.port == 0 or parts.username is not None or parts.password is not None:
         raise Unsendable("the URL cannot be used")
+    if parts.scheme == "http" and not allow_private:
+        raise Unsendable("plain http is for private addresses, which are not allowed here")
     path = quote(parts.path or "/", safe=_AS_THEY_ARE)
     query = f"?{quote(parts.query, safe=_AS_THEY_ARE + '?')}" if parts.query else ""
-    authority = written if port == _PORTS[parts.scheme] else f"{written}:{port}"
+    authority = written if port == usual else f"{written}:{port}"
     head = f"POST {path}{query} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: bridge/{__version__}\r\ncontent-length: "
     return Target(Origin(parts.scheme == "https", host, port, allow_private), head.encode("ascii"))
 
@@ -74,7 +78,10 @@ def target(url: str, *, allow_private: bool) -> Target:
 def _host(name: str) -> tuple[str, str]:
     """The host as it is looked up, and as it is written in a request."""
     if ":" in name:
-        return name, f"[{IPv6Address(name)}]"
+        address, _, zone = name.partition("%")
+        if zone and not _NAME.fullmatch(zone):
+            raise ValueError("not the zone of an address")
+        return name, f"[{IPv6Address(address)}]"
     host = name.encode("idna").decode("ascii")
     if not _NAME.fullmatch(host):
         raise ValueError("not the name of a host")

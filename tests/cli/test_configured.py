@@ -163,7 +163,7 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(
     invoke: Invoke, tmp_path: Path, empty_database_url: str
 ) -> None:
     with venue_on(SimConfig(events_per_s=0.0)) as port:
-        more = f'[destinations.here]\nurl = "http://127.0.0.1:9/"\nsecret = "{SECRET}"\nstreams = ["other.*"]\n'
+        more = f'[destinations.here]\nurl = "https://127.0.0.1:9/"\nsecret = "{SECRET}"\nstreams = ["other.*"]\n'
         environ = written(tmp_path, port, more=more) | {"DATABASE_URL": empty_database_url, "PB_API_KEY": "wrong-key"}
         told = invoke(environ, "doctor", "--json")
     failed = {
