@@ -32,6 +32,7 @@ from bridge.store.hints import Notifier, listen_for_hints
 from bridge.web.app import web_app
 from bridge.web.direct import Intake, connections_of
 from bridge.web.hooks import Hooks
+from bridge.web.pulse import Pulse
 from bridge.wiring.markets import follow_limits
 
 log = structlog.get_logger()
@@ -116,6 +117,7 @@ class _Process:
         self._egress = egress
         self.metrics = Metrics()
         self._delivered = asyncio.Event()
+        self._pulse = Pulse()
         self._notifier = None if role is Role.ALL else Notifier(engine, clock)
         self._deliverer = Deliverer(
             engine,
@@ -157,6 +159,8 @@ class _Process:
             working = [group.create_task(self._work())] if Role.WORKER in self._role else []
             if self._notifier is not None:
                 working.append(group.create_task(self._notifier.run()))
+            if self._role is Role.WEB:
+                working.append(group.create_task(listen_for_hints(self._engine, self._clock, self._pulse.tell)))
             serving = None
             if server is not None:
                 serving = group.create_task(server.serve())
@@ -173,6 +177,7 @@ class _Process:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""
         log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
         self._deliverer.stop()
+        self._pulse.end()
         try:
             async with asyncio.timeout(self._settings.limits.drain_s):
                 if server is not None and serving is not None:
@@ -196,6 +201,7 @@ class _Process:
             clock=self._clock,
             metrics=self.metrics,
             egress=self._egress,
+            pulse=self._pulse,
         )
         return _Server(
             uvicorn.Config(
@@ -255,6 +261,7 @@ class _Process:
             log.warning("log.remarked", stream=stream, **remarks)
         if appended:
             self._deliverer.wake(stream)
+            self._pulse.tell(stream)
             if self._notifier is not None:
                 self._notifier.tell(stream)
 

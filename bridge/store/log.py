@@ -39,14 +39,16 @@ _KINDS = {kind.value: kind for kind in Kind}
 _TRANSPORTS = {transport.value: transport for transport in Transport}
 
 
-async def read(conn: AsyncConnection, *, stream_id: int, stream: str, after: int, limit: int) -> list[LogEntry]:
-    """The entries after position ``after``, at most ``limit`` of them and about 1 MiB of payload, at least one
-    where there is one.
+async def read(
+    conn: AsyncConnection, *, stream_id: int, stream: str, after: int, limit: int, bytes_max: int = SLICE_BYTES_MAX
+) -> list[LogEntry]:
+    """The entries after position ``after``, at most ``limit`` of them and about ``bytes_max`` of payload, at least
+    one where there is one.
 
     Raises:
         LogBroken: an entry is missing, or the event that one tells of.
     """
-    values = {"stream_id": stream_id, "after": after, "limit": limit, "bytes_max": SLICE_BYTES_MAX}
+    values = {"stream_id": stream_id, "after": after, "limit": limit, "bytes_max": bytes_max}
     entries = [_entry(stream, row) for row in (await conn.execute(_READ, values)).all()]
     if entries and entries[-1].position != after + len(entries):
         raise LogBroken(f"the log of {stream} has not every entry from {after + 1} to {entries[-1].position}")

@@ -18,15 +18,26 @@ from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
 from bridge.web.problems import HANDLERS
+from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 
 
 def web_app(
-    *, engine: AsyncEngine, hooks: ASGIApp, settings: Settings, clock: Clock, metrics: Metrics, egress: Egress
+    *,
+    engine: AsyncEngine,
+    hooks: ASGIApp,
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
+    egress: Egress,
+    pulse: Pulse | None = None,
 ) -> ASGIApp:
-    """The application. ``hooks`` takes every path below ``/in/``, untouched: it is the hot path."""
+    """The application. ``hooks`` takes every path below ``/in/``, untouched: it is the hot path.
+
+    ``pulse`` tells of logs that grow, and of the end: without it the streams of the API look for themselves.
+    """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    routes = routes_of(engine, settings, clock, egress)
+    routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
     pages = Starlette(
         routes=[
             *Health(engine, clock, metrics).routes(),
@@ -44,13 +55,14 @@ def web_app(
     return dispatch
 
 
-def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress) -> Routes:
+def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse) -> Routes:
     """Everything below ``/v1``, each route under the scope that it needs: there is no way in beside these."""
     page_max = settings.limits.log_page_max
+    api = Api(engine, clock, page_max=page_max, pulse=pulse, poll_every_s=settings.limits.poll_every_s)
     vault = Vault([key.get_secret_value() for key in settings.secret_key])
     operating = Operating(engine, clock, vault, settings.destinations)
     parts: list[Routes] = [
-        {Allowed.READ: Api(engine, page_max=page_max).routes()},
+        {Allowed.READ: api.routes()},
         Destinations(operating, egress, page_max=page_max).routes(),
         Records(operating, page_max=page_max).routes(),
     ]
