@@ -15,9 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from bridge.clock import Clock
 from bridge.core.envelope import body
-from bridge.core.errors import StoreUnavailable
+from bridge.core.errors import BridgeError
 from bridge.core.event import LogEntry
-from bridge.store.log import LogBroken
 from bridge.web import parameters
 from bridge.web.fresh import Fresh
 from bridge.web.problems import problem
@@ -129,14 +128,14 @@ class _Stream(Response):
                             said_at = clock.monotonic()
         except (Changed, Forgotten) as moved:
             return b"event: problem\ndata: %b\n\n" % bytes(moved.response().body)
-        except (StoreUnavailable, LogBroken) as fault:
+        except BridgeError as fault:
             log.warning("feed.ended", stream=self._place.stream, reason=str(fault))
         return b""
 
     async def _has_grown(self, grown: asyncio.Event) -> bool:
         """Wait for a word, or for the time to look; whether there may be something to read.
 
-        Raises StoreUnavailable.
+        Raises BridgeError.
         """
         try:
             async with asyncio.timeout(self._feed.poll_every_s):
