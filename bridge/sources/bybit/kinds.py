@@ -217,7 +217,6 @@ KINDS = (
         settle_s=1.0,
         lag_s=5.0,
         reach="two years",
-        unnoticed="a swallowed fill, until an audit reads the list",
     ),
     Kind(
         word="execution",
@@ -231,7 +230,6 @@ KINDS = (
         settle_s=1.0,
         lag_s=5.0,
         reach="two years",
-        unnoticed="a swallowed fill, until an audit reads the list",
     ),
     Kind(
         word="position",
