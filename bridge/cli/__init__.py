@@ -9,6 +9,7 @@ import typer
 from bridge import __version__
 from bridge.cli import (
     audit,
+    compare,
     config,
     destinations,
     doctor,
@@ -19,6 +20,7 @@ from bridge.cli import (
     signature,
     status,
     tokens,
+    verify,
     webhook,
 )
 from bridge.cli.edge import Edge, Program, environment
@@ -64,7 +66,8 @@ def make_app(environ: Mapping[str, str]) -> typer.Typer:
         edge.start_logging(answers=context.invoked_subcommand not in PROCESSES)
 
     run.register(app, edge.settings)
-    for part in (status, gaps, doctor, config, destinations, epoch, signature, webhook, tokens, secrets, audit):
+    parts = (status, gaps, verify, compare, doctor, config, destinations, epoch, signature, webhook)
+    for part in (*parts, tokens, secrets, audit):
         part.register(app, edge)
     return app
 

@@ -1,0 +1,131 @@
+"""``bridge compare``: what a consumer holds, from a file of its own, beside what the log tells."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.cli import show
+from bridge.cli.database import with_database
+from bridge.cli.edge import PROBLEM, Edge
+from bridge.core.errors import BridgeError
+from bridge.core.event import SEQUENCE_MAX
+from bridge.store import comparing, digests
+from bridge.store.comparing import Compared, Difference, Held
+
+COLUMNS = ("what", "epoch", "sequence", "position", "theirs", "ours")
+MEANINGS = {
+    "lacking": "the consumer lacks",
+    "extra": "the consumer has, and the log never told",
+    "different": "the consumer has with other content",
+    "deleted": "the consumer has, and the log does not reach so far back any more",
+}
+EPOCH_MAX = 2**31 - 1
+DIGEST_CHARS = 64
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 100_000
+
+
+class _Row(msgspec.Struct):
+    """A line of a file. A number may be text, as it is in CSV; a line without one is of something else."""
+
+    sequence: int | None = None
+    digest: str = ""
+    epoch: int = 1
+
+
+FIELDS = frozenset(_Row.__struct_fields__)
+
+
+def register(app: typer.Typer, edge: Edge) -> None:
+    """Add the command to ``app``."""
+
+    @app.command()
+    def compare(
+        stream: Annotated[str, typer.Argument(help="The stream, such as pb.events.")],
+        against: Annotated[
+            Path,
+            typer.Option(
+                exists=True, dir_okay=False, help="What the consumer holds: .csv or .ndjson with sequence and digest."
+            ),
+        ],
+        limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Name at most so many.")] = LIMIT_DEFAULT,
+        as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    ) -> None:
+        """Name what a consumer lacks, has too much of, or has with other content."""
+
+        async def read(engine: AsyncEngine) -> Compared:
+            async with engine.connect() as connection:
+                found = await digests.bounds(connection, stream)
+                if found is None:
+                    raise BridgeError(f"there is no stream {show.plain(stream)}: see 'bridge status'")
+                return await comparing.compare(connection, stream_id=found.id, held=held(against), limit=limit)
+
+        compared = with_database(edge.settings(), read)
+        if as_json:
+            show.as_json({**compared._asdict(), "named": [_fields(one) for one in compared.named]})
+        else:
+            _print(stream, compared)
+        if compared.named or compared.twice:
+            raise typer.Exit(PROBLEM)
+
+
+def held(path: Path) -> Iterator[Held]:
+    """What stands in the file, line by line. Raises BridgeError with the line that cannot be used."""
+    number = 0
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        try:
+            if path.suffix.lower() == ".csv":
+                reader = csv.DictReader(lines)
+                for named in reader:
+                    number = reader.line_num
+                    filled = {name: value for name, value in named.items() if name in FIELDS and value}
+                    yield from _held(msgspec.convert(filled, _Row, strict=False))
+                return
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield from _held(msgspec.json.decode(line, type=_Row))
+        except (msgspec.DecodeError, ValueError, csv.Error) as error:
+            raise BridgeError(f"{path.name}, line {number}: {show.plain(error)}") from None
+
+
+def _held(row: _Row) -> Iterator[Held]:
+    if row.sequence is None:
+        return
+    if not 1 <= row.sequence <= SEQUENCE_MAX or not 1 <= row.epoch <= EPOCH_MAX:
+        raise ValueError("sequence and epoch are whole numbers from 1")
+    if len(row.digest) != DIGEST_CHARS:
+        raise ValueError("digest is the SHA-256 of the data in hexadecimal")
+    yield Held(row.epoch, row.sequence, bytes.fromhex(row.digest))
+
+
+def _fields(one: Difference) -> dict[str, object]:
+    return {**one._asdict(), "theirs": _hex(one.theirs), "ours": _hex(one.ours)}
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return None if digest is None else digest.hex()
+
+
+def _print(stream: str, compared: Compared) -> None:
+    typer.echo(f"{stream}: the log tells {compared.told} events, the consumer holds {compared.held}")
+    for what, count in sorted(compared.counts.items()):
+        typer.echo(f"{count} {MEANINGS[what]}")
+    if compared.twice:
+        typer.echo(f"{compared.twice} the consumer holds more than once")
+    rows = [
+        (
+            one.what,
+            one.epoch,
+            one.sequence,
+            one.position,
+            *((_hex(side) or "-")[:16] for side in (one.theirs, one.ours)),
+        )
+        for one in compared.named
+    ]
+    show.table("Differences", COLUMNS, rows, none="Nothing differs.")
