@@ -6,12 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.follow.test_faults import Fault, course, side_by_side
+from tests.follow.test_faults import CUT, Fault, course, side_by_side
 from tests.follow.venues import VENUES, followed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-CUT = Fault({}, "cut", 2, order="cut")
 EXPIRED = Fault({"expired_rate": 1.0}, "met", 4, order="cut")
 Options = Mapping[str, object]
 WAYS: list[Mapping[str, Options]] = [
@@ -46,14 +45,13 @@ BLAMES_THE_CONNECTION: Mapping[str, Options] = {
 }
 
 
-@pytest.mark.parametrize("fault", [CUT, EXPIRED], ids=["cut", "expired"])
 @pytest.mark.parametrize("ways", WAYS, ids=["-".join(name for way in ways.values() for name in way) for ways in WAYS])
 async def test_in_whatever_way_a_venue_behaves_its_log_is_whole(
-    engine: AsyncEngine, ways: Mapping[str, Options], fault: Fault
+    engine: AsyncEngine, ways: Mapping[str, Options]
 ) -> None:
     async with AsyncExitStack() as stack:
         plays = {one: await followed(stack, engine, VENUES[one], options=way) for one, way in ways.items()}
-        await side_by_side(course(seen, VENUES[one], fault) for one, seen in plays.items())
+        await side_by_side(course(seen, VENUES[one], CUT, EXPIRED) for one, seen in plays.items())
 
 
 @pytest.mark.parametrize("ways", [{}, BLAMES_THE_CONNECTION], ids=["unnamed", "named"])
