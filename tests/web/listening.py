@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import SystemClock
@@ -38,14 +39,19 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    engine: AsyncEngine, *, poll_every_s: float = 60.0, within_s: float = PATIENCE_S
+    engine: AsyncEngine, *, poll_every_s: float = 60.0, within_s: float = PATIENCE_S, token: str | None = None
 ) -> AsyncIterator[Listening]:
     """For as long as the block lasts. ``poll_every_s`` is long unless said: who waits must be woken."""
     clock, pulse = SystemClock(), Pulse()
     app = web_app(
         engine=engine,
         hooks=Hooks({}, ClosedDoor(), clock),
-        settings=Settings(sources={}, destinations={}, limits=Limits(log_page_max=50, poll_every_s=poll_every_s)),
+        settings=Settings(
+            sources={},
+            destinations={},
+            limits=Limits(log_page_max=50, poll_every_s=poll_every_s),
+            api_token=None if token is None else SecretStr(token),
+        ),
         clock=clock,
         metrics=Metrics(),
         egress=HttpEgress(clock),
