@@ -43,7 +43,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @asynccontextmanager
 async def example(framework: str) -> AsyncIterator[Post]:
     """The example of the page on a real socket."""
-    storing, starlette, fastapi = blocks("python")
+    storing, starlette, fastapi, _ = blocks("python")
     defined: dict[str, Any] = {"__name__": "example"}
     for block in (storing, {"starlette": starlette, "fastapi": fastapi}[framework]):
         exec(compile(block, str(PAGE), "exec"), defined)

@@ -1,6 +1,5 @@
 """Digests that two sides can compare, and what a stream is proven to be."""
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from bridge.core.event import Kind
 from bridge.core.span import Span
 from bridge.store import digests, evidence, gaps
 from bridge.store.evidence import Evidence
+from tests.consumer.test_page import PAGE, blocks
 from tests.followed import EXECUTION, TRADES, declare, tell, turn
 from tests.logs import START, append_events, append_told, make_stream
 from tests.web.serving import reading
@@ -30,12 +30,11 @@ async def get(client: httpx.AsyncClient, path: str = DIGEST, /, **query: Any) ->
 
 
 def content_of(held: dict[tuple[int, int], str]) -> tuple[int, str]:
-    """What a consumer computes from what it keeps: the digest of each (epoch, number)."""
-    total = 0
-    for (epoch, sequence), digest in held.items():
-        hashed = hashlib.sha256(f"{epoch}:{sequence}:".encode() + bytes.fromhex(digest)).digest()
-        total ^= int.from_bytes(hashed, "big")
-    return len(held), f"{total:064x}"
+    """What a consumer computes from the digest of each (epoch, number), as the page for consumers shows it."""
+    defined: dict[str, Any] = {}
+    exec(compile(blocks("python")[3], str(PAGE), "exec"), defined)
+    count, digest = defined["content"]((*key, digest) for key, digest in held.items())
+    return int(count), str(digest)
 
 
 async def fill(engine: AsyncEngine) -> dict[tuple[int, int], str]:
