@@ -34,14 +34,14 @@ class Taken(NamedTuple):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Everything up to ``position`` was taken; ``chain`` is the log's value there, in hexadecimal.
+    """Everything up to ``position`` was taken; ``chain`` is the log's value there, in hexadecimal, None if unknown.
 
     ``ahead`` is what was taken beyond that, where keys come side by side. A stream begins with ``Place()``.
     ``dumps`` and ``loads`` make text of it and back, for one column of a table.
     """
 
     position: int = 0
-    chain: str = ORIGIN.hex()
+    chain: str | None = ORIGIN.hex()
     ahead: tuple[Ahead, ...] = ()
 
     def take(self, entries: Iterable[Entry], *, by_key: bool = False, every: bool = False) -> Taken:
@@ -69,6 +69,14 @@ class Place(msgspec.Struct, frozen=True):
                 new.append(entry)
                 place = found
         return Taken(new, place)
+
+    @classmethod
+    def joining(cls, entry: Entry) -> "Place":
+        """The place before the first entry that a new destination ever gets, where the log's beginning is deleted.
+
+        Only for one that has nothing yet: whoever has lost its place would skip what it has not.
+        """
+        return cls(entry.position - 1 if entry.previous is None else entry.previous, None)
 
     def passing(self, position: int, chain: str) -> "Place":
         """The place once everything up to ``position`` was got in another way, or is given up."""
@@ -109,14 +117,14 @@ class Place(msgspec.Struct, frozen=True):
 
     def after(self, one: Ahead, stream: str) -> "Place":
         """The place with ``one`` taken, which nothing was sent before. Raises Altered."""
-        if one.position == self.position + 1:
+        if one.position == self.position + 1 and self.chain is not None:
             before, digest = bytes.fromhex(self.chain), bytes.fromhex(one.digest)
             if link(before, one.position, one.kind, one.epoch, one.sequence, digest).hex() != one.chain:
                 raise Altered(f"{stream}: the chain does not lead from position {self.position} to {one.position}")
         return Place(one.position, one.chain, self.ahead)
 
     def _same(self, entry: Entry) -> None:
-        if entry.position == self.position and entry.chain != self.chain:
+        if entry.position == self.position and self.chain not in (None, entry.chain):
             raise Altered(f"{entry.stream}: position {entry.position} was taken with another chain value")
 
 

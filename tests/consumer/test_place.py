@@ -98,6 +98,17 @@ def test_by_key_any_order_with_any_repetition_ends_at_the_same_place_with_each_e
     assert place == Place(12, LOG[-1].chain.hex())
 
 
+def test_a_new_destination_may_join_a_log_whose_beginning_is_deleted() -> None:
+    with pytest.raises(Skipped):
+        Place().take(ENTRIES[5:7])
+    joined = Place.joining(ENTRIES[5])
+    assert (joined.position, joined.chain, Place.loads(joined.dumps())) == (5, None, joined)
+    new, place = joined.take(ENTRIES[4:7], every=True)
+    assert ([one.position for one in new], place.chain) == ([6, 7], LOG[6].chain.hex())
+    with pytest.raises(Altered):
+        joined.take([ENTRIES[5], replace(ENTRIES[6], chain=ENTRIES[7].chain)])
+
+
 def test_by_key_the_place_stays_before_what_is_missing_until_that_is_given_up() -> None:
     place = Place().take([*ENTRIES[:2], *ENTRIES[5:]], by_key=True).place
     assert (place.position, [one.position for one in place.ahead]) == (2, [6, 7, 8, 9, 10, 11, 12])
