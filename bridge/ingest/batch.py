@@ -66,6 +66,13 @@ class Batch:
         for event, transport in held:
             self._add(Telling(HELD, event, transport))
 
+    def drop(self, numbers: set[int]) -> None:
+        """Leave every telling of ``numbers`` out of account but for having been told."""
+        for number in numbers:
+            del self.first[number]
+        if numbers:
+            self.again = [telling for telling in self.again if telling.event.sequence not in numbers]
+
     def count_late(self, fresh: set[int]) -> None:
         """Count as told what a reader found new where it had been before: it became visible late."""
         self.told.update(self.first[n].transport.value for n in fresh if self.first[n].reread)

@@ -1,7 +1,7 @@
 """Numbers that are told again: the same content is a duplicate, other content a conflict, many in a row an alarm."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -64,6 +64,31 @@ async def compare(
         return replace(stream, mismatches=mismatches, suspect_at=now), outcome
     outcome.entries = [_conflict(variant, known) for variant in fresh]
     return replace(stream, mismatches=0 if decided else mismatches), outcome
+
+
+async def forgotten(connection: Executes, stream: Stream, told: Iterable[int]) -> set[int]:
+    """Which of the numbers ``told`` were told so long ago that they are stored no longer.
+
+    What retention has deleted is a repetition all the same. It cannot be compared any more, and is passed over.
+    """
+    old = sorted(number for number in told if stream.is_forgotten(stream.epoch, number))
+    if not old:
+        return set()
+    kept = await events.stored(connection, stream_id=stream.id, epoch=stream.epoch, sequences=old)
+    return set(old) - kept.keys()
+
+
+def doubted(stream: Stream, spec: StreamSpec, forgotten: Iterable[Event], now: datetime) -> Stream:
+    """The stream, suspected where too many events that carry no time come under ``forgotten`` numbers.
+
+    One that carries its time shows by that whether it is an old one. Of the others nobody can tell: they may be the
+    first of a numbering that began anew, and to pass over those would lose them.
+    """
+    mismatches = stream.mismatches + sum(event.occurred_at is None for event in forgotten)
+    if mismatches == stream.mismatches:
+        return stream
+    suspect_at = stream.suspect_at or (now if mismatches >= spec.suspect_after else None)
+    return replace(stream, mismatches=mismatches, suspect_at=suspect_at)
 
 
 async def hold(connection: Executes, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime) -> int:

@@ -169,6 +169,7 @@ def _with(stream: Stream, finding: Finding) -> Stream:
 async def _recover_sealed(work: _Transaction) -> None:
     """Events that are older than the present epoch go into the sealed one."""
     sealed = epochs.take_sealed(work.stream, work.batch.first)
+    sealed = [one for one in sealed if not work.stream.is_forgotten(work.stream.epoch - 1, one[0].sequence or 0)]
     if sealed:
         work.entries += await epochs.recover(work.connection, work.stream, sealed, work.now)
 
@@ -180,9 +181,13 @@ async def _store(work: _Transaction) -> None:
         return
     if not work.undoubted and any(epochs.is_stranger(work.stream, telling.event) for telling in first.values()):
         work.stream = replace(work.stream, suspect_at=work.stream.suspect_at or work.now)
+    forgotten = await repeats.forgotten(work.connection, work.stream, first)
+    if not work.undoubted:
+        work.stream = repeats.doubted(work.stream, work.spec, [first[n].event for n in forgotten], work.now)
     if work.stream.suspect_at is not None:
         work.outcome.held = await repeats.hold(work.connection, work.stream, work.batch.numbered(), work.now)
         return
+    work.batch.drop(forgotten)
     await epochs.drop_sealed(work.connection, work.stream, first)
     work.fresh = await events.insert(
         work.connection,

@@ -48,11 +48,12 @@ class Claim:
 
 
 _ENSURE = text("""
-INSERT INTO cursors (destination_id, stream_id, due_at)
-SELECT d.id, pair.stream_id, :now
+INSERT INTO cursors (destination_id, stream_id, position, sent, due_at)
+SELECT d.id, s.id, s.forgotten, s.forgotten, :now
 FROM unnest(CAST(:destination_ids AS int[]), CAST(:stream_ids AS int[])) AS pair (destination_id, stream_id)
 JOIN destinations d ON d.id = pair.destination_id
-ORDER BY d.id, pair.stream_id FOR KEY SHARE OF d
+JOIN streams s ON s.id = pair.stream_id
+ORDER BY d.id, s.id FOR KEY SHARE OF d
 ON CONFLICT (destination_id, stream_id) DO NOTHING
 """)
 

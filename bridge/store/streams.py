@@ -18,6 +18,8 @@ class Stream:
     ``epoch_began_at`` is the venue's time of a restart of its numbers, None in the first epoch.
     ``anchored_at`` is the venue's time of the newest thing below the frontier: what follows it may expire
     upstream from then on, one retention later. ``stalled_at`` is when the hole at the frontier appeared.
+    ``forgotten_epoch`` and ``forgotten_below``: whatever was told before that number is told for good, although
+    it is stored no longer.
     """
 
     id: int
@@ -38,11 +40,17 @@ class Stream:
     settle_s: float
     mismatches: int
     suspect_at: datetime | None
+    forgotten_epoch: int = 1
+    forgotten_below: int = 0
+
+    def is_forgotten(self, epoch: int, sequence: int) -> bool:
+        """Whether a number that is not stored was told long ago, or is told of too late to be told."""
+        return (epoch, sequence) < (self.forgotten_epoch, self.forgotten_below)
 
 
 _COLUMNS = (
     "id, name, source, numbering, epoch, base, frontier, head, position, chain, epoch_began_at, anchored_at,"
-    " stalled_at, gaps_open, unmatched, settle_s, mismatches, suspect_at"
+    " stalled_at, gaps_open, unmatched, settle_s, mismatches, suspect_at, forgotten_epoch, forgotten_below"
 )
 
 _ENSURE = text("""

@@ -19,6 +19,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bridge.store.tables.base import locked_stream, metadata, stream, time
 
 # One row per stream: its lock is what orders the log. Updated with every batch, so it has no index but its keys.
+# Retention has deleted the log up to ``forgotten``; all its numbers are below ``forgotten_below`` in
+# ``forgotten_epoch``, or in an epoch before.
 streams = Table(
     "streams",
     metadata,
@@ -34,6 +36,8 @@ streams = Table(
     Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
     Column("forgotten", BigInteger, nullable=False, server_default="0"),
     Column("forgotten_chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
+    Column("forgotten_epoch", Integer, nullable=False, server_default="1"),
+    Column("forgotten_below", BigInteger, nullable=False, server_default="0"),
     time("epoch_began_at", nullable=True),
     time("anchored_at", nullable=True),
     time("stalled_at", nullable=True),

@@ -1,0 +1,74 @@
+"""What lies beside the log and is old: proofs, closed gaps, variants, deliveries, attempts. Piece by piece.
+
+None of it is asked for once its numbers are forgotten. What says that something is missing stays: losses, and the
+gaps that ended with one. So do the ids of events that the bridge has numbered: they are how a repetition is known.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_PROOFS = text("""
+DELETE FROM evidence WHERE id IN (
+    SELECT e.id FROM streams s JOIN evidence e ON e.stream_id = s.id
+    WHERE (e.epoch, e.last) < (s.forgotten_epoch, s.forgotten_below)
+      AND e.verdict = 'proof' AND e.recorded_at < :before LIMIT :limit)
+""")
+
+_GAPS = text("""
+DELETE FROM gaps WHERE id IN (
+    SELECT id FROM gaps WHERE state IN ('recovered', 'void') AND closed_at < :before ORDER BY id LIMIT :limit)
+""")
+
+_VARIANTS = text("""
+DELETE FROM variants WHERE ctid IN (
+    SELECT v.ctid FROM streams s JOIN variants v ON v.stream_id = s.id
+    WHERE (v.epoch, v.sequence) < (s.forgotten_epoch, s.forgotten_below)
+      AND NOT v.held AND v.received_at < :before LIMIT :limit)
+""")
+
+_SIGHTINGS = text("""
+DELETE FROM sightings WHERE ctid IN (
+    SELECT seen.ctid FROM streams s JOIN sightings seen ON seen.stream_id = s.id
+    WHERE s.numbering = 'venue' AND (seen.epoch, seen.sequence) < (s.forgotten_epoch, s.forgotten_below)
+      AND seen.received_at < :before LIMIT :limit)
+""")
+
+_PAYLOADS = text("""
+UPDATE sightings SET payload = '' WHERE ctid IN (
+    SELECT seen.ctid FROM streams s JOIN sightings seen ON seen.stream_id = s.id
+    WHERE s.numbering = 'bridge' AND (seen.epoch, seen.sequence) < (s.forgotten_epoch, s.forgotten_below)
+      AND seen.received_at < :before AND seen.payload <> '' LIMIT :limit)
+""")
+
+_PARKED = text("""
+DELETE FROM parked WHERE ctid IN (
+    SELECT ctid FROM parked WHERE state IN ('redelivered', 'discarded') AND ended_at < :before LIMIT :limit)
+""")
+
+# The oldest rows come first by their ids; a run that still goes on may be among them, and stays.
+_ATTEMPTS = text("""
+DELETE FROM attempts WHERE id IN (
+    SELECT id FROM (SELECT id, ended_at FROM attempts ORDER BY id LIMIT :limit) AS oldest WHERE ended_at < :before)
+""")
+
+KINDS: Mapping[str, TextClause] = MappingProxyType(
+    {
+        "proofs": _PROOFS,
+        "gaps": _GAPS,
+        "variants": _VARIANTS,
+        "sightings": _SIGHTINGS,
+        "payloads": _PAYLOADS,
+        "parked": _PARKED,
+        "attempts": _ATTEMPTS,
+    }
+)
+"""What there is to clear, in the order in which it may be done."""
+
+
+async def clear(conn: AsyncConnection, *, kind: str, before: datetime, rows_max: int) -> int:
+    """Clear up to ``rows_max`` rows of one of ``KINDS`` that are older than ``before``; returns how many went."""
+    return (await conn.execute(KINDS[kind], {"before": before, "limit": rows_max})).rowcount
