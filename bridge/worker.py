@@ -1,4 +1,4 @@
-"""The loops of a worker, in one task group: listening and reconciling by lease, delivery, the sweeps' cadence.
+"""The loops of a worker, in one task group: listening, reconciling and chores by lease, delivery, their cadence.
 
 This is the one place that survives any error of a loop: it is told, and the loop begins again after a pause.
 """
@@ -48,6 +48,15 @@ class SourceWork:
     sweeps: Sequence[Sweep]
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """What one worker does for all of them every so often; not at once, for others have more urgent things to do."""
+
+    name: str
+    tick: Callable[[], Awaitable[int]]
+    every_s: float
+
+
 def holder_name() -> str:
     """Who we are to other workers."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
@@ -73,7 +82,23 @@ async def keep_running(clock: Clock, name: str, loop: Callable[[], Awaitable[Non
 
 async def hold_source(engine: AsyncEngine, clock: Clock, holder: str, work: SourceWork) -> None:
     """Do the source's work whenever its lease is ours, until cancelled."""
-    lease = f"source:{work.name}"
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        f"listen:{work.name}": work.listen,
+        f"reconcile:{work.name}": partial(_reconcile, work),
+    }
+    await _hold(engine, clock, holder, f"source:{work.name}", loops)
+
+
+async def hold_chore(engine: AsyncEngine, clock: Clock, holder: str, chore: Chore) -> None:
+    """Do the chore whenever its lease is ours, until cancelled."""
+    loops = {chore.name: partial(_tick_at, [(chore.name, chore.every_s)], chore.tick, at_once=False)}
+    await _hold(engine, clock, holder, f"chore:{chore.name}", loops)
+
+
+async def _hold(
+    engine: AsyncEngine, clock: Clock, holder: str, lease: str, loops: Mapping[str, Callable[[], Awaitable[None]]]
+) -> None:
+    """Run ``loops`` whenever the lease is ours."""
     while True:
         fence = await _take(engine, clock, lease, holder)
         if fence is None:
@@ -81,10 +106,7 @@ async def hold_source(engine: AsyncEngine, clock: Clock, holder: str, work: Sour
             continue
         log.info("lease.taken", lease=lease, fence=fence)
         async with asyncio.TaskGroup() as group:
-            working = [
-                group.create_task(keep_running(clock, f"listen:{work.name}", work.listen)),
-                group.create_task(keep_running(clock, f"reconcile:{work.name}", lambda: _reconcile(clock, work))),
-            ]
+            working = [group.create_task(keep_running(clock, name, loop)) for name, loop in loops.items()]
             try:
                 await _keep(engine, clock, lease, holder, fence)
             finally:
@@ -93,19 +115,27 @@ async def hold_source(engine: AsyncEngine, clock: Clock, holder: str, work: Sour
         log.warning("lease.lost", lease=lease, fence=fence)
 
 
-async def _reconcile(clock: Clock, work: SourceWork) -> None:
-    """Tick whenever one of the sweeps' times comes; a time that falls into a running tick is that tick's."""
+async def _reconcile(work: SourceWork) -> None:
+    cadences = [(f"{sweep.kind}:{work.name}", sweep.every_s) for sweep in work.sweeps]
+    await _tick_at(cadences, work.tick, at_once=True)
+
+
+async def _tick_at(
+    cadences: Sequence[tuple[str, float]], tick: Callable[[], Awaitable[int]], *, at_once: bool
+) -> None:
+    """Tick whenever one of the named times comes; a time that falls into a running tick is that tick's."""
     called = asyncio.Event()
     scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None})
-    for sweep in work.sweeps:
-        scheduler.add_job(called.set, "interval", seconds=sweep.every_s, id=f"{sweep.kind}:{work.name}")
+    for name, every_s in cadences:
+        scheduler.add_job(called.set, "interval", seconds=every_s, id=name)
     scheduler.start()
     try:
-        called.set()
+        if at_once:
+            called.set()
         while True:
             await called.wait()
             called.clear()
-            await work.tick()
+            await tick()
     finally:
         scheduler.shutdown(wait=False)
 
@@ -151,6 +181,7 @@ async def work(
     clock: Clock,
     sources: Sequence[SourceWork],
     loops: Mapping[str, Callable[[], Awaitable[None]]],
+    chores: Sequence[Chore] = (),
 ) -> None:
     """Run everything until cancelled."""
     holder = holder_name()
@@ -158,5 +189,8 @@ async def work(
         for source in sources:
             hold = partial(hold_source, engine, clock, holder, source)
             group.create_task(keep_running(clock, f"source:{source.name}", hold))
+        for chore in chores:
+            hold = partial(hold_chore, engine, clock, holder, chore)
+            group.create_task(keep_running(clock, f"chore:{chore.name}", hold))
         for name, loop in loops.items():
             group.create_task(keep_running(clock, name, loop))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bridge.clock import ManualClock
 from bridge.config import Settings, database_url, load_settings
 from bridge.config.settings import VENUES
+from bridge.config.shapes import Retention
 from bridge.core.errors import ConfigError
 from bridge.wiring.markets import open_market
 from tests.events import START
@@ -346,3 +347,10 @@ def test_plain_http_is_only_for_destinations_that_may_be_private(load: Load, url
     problems = problems_of(load, given)
     assert problems == ["destinations.ledger.url: must start with https:// where allow_private is not set"]
     assert load(given + "allow_private = true\n").destinations["ledger"].allow_private
+
+
+def test_how_long_things_are_kept_has_a_table_of_its_own(load: Load) -> None:
+    assert load("").retention.keep_days == 30
+    assert load("[retention]\nkeep_days = 90\nenabled = false\n").retention == Retention(keep_days=90, enabled=False)
+    problems = problems_of(load, "[retention]\nkeep_days = 0.5\nkeep_hours = 1\n")
+    assert [problem.split(": ")[0] for problem in problems] == ["retention.keep_days", "retention.keep_hours"]

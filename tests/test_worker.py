@@ -13,7 +13,17 @@ from structlog.testing import capture_logs
 from bridge.clock import ManualClock, SystemClock
 from bridge.core.errors import StoreUnavailable
 from bridge.store.engine import make_engine
-from bridge.worker import LEASE_S, RENEW_EVERY_S, SourceWork, Sweep, hold_source, keep_running, work
+from bridge.worker import (
+    LEASE_S,
+    RENEW_EVERY_S,
+    Chore,
+    SourceWork,
+    Sweep,
+    hold_chore,
+    hold_source,
+    keep_running,
+    work,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -278,3 +288,46 @@ async def holder(engine: AsyncEngine) -> tuple[str, int]:
     async with engine.connect() as connection:
         row = (await connection.execute(text("SELECT holder, fence FROM leases"))).one()
     return row[0], row[1]
+
+
+async def test_a_chore_is_done_by_one_worker_again_and_again_and_by_the_other_when_that_one_is_gone(
+    engine: AsyncEngine,
+) -> None:
+    done = {"one": 0, "two": 0}
+
+    def chore(name: str) -> Chore:
+        async def tick() -> int:
+            done[name] += 1
+            return 0
+
+        return Chore("sweeping", tick, every_s=0.02)
+
+    one, two = SteppedClock(), SteppedClock()
+    with capture_logs():
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(hold_chore(engine, one, "one", chore("one")))
+            await eventually(lambda: done["one"] >= 3)
+            second = group.create_task(hold_chore(engine, two, "two", chore("two")))
+            await two.step(RENEW_EVERY_S)
+            assert done["two"] == 0
+            first.cancel()
+            await eventually(first.done)
+            await two.step(RENEW_EVERY_S)
+            await eventually(lambda: done["two"] >= 1)
+            second.cancel()
+
+
+async def test_a_chore_is_not_begun_at_once(engine: AsyncEngine) -> None:
+    done: list[int] = []
+
+    async def tick() -> int:
+        done.append(1)
+        return 0
+
+    clock = SteppedClock()
+    with capture_logs():
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(hold_chore(engine, clock, "one", Chore("sweeping", tick, every_s=3600)))
+            await clock.step(2 * RENEW_EVERY_S)
+            holding.cancel()
+    assert done == []

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from bridge.clock import Clock
 from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.config.playbatman import Replay
@@ -18,6 +20,7 @@ from bridge.deliver.limits import DeliveryLimits
 from bridge.ingest import StreamSpec
 from bridge.listen import ListenLimits
 from bridge.reconcile import ReplayLimits
+from bridge.retention import Retention, RetentionLimits
 from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.channels import channels_of
 from bridge.sources.playbatman.source import PlayBatman
@@ -25,6 +28,7 @@ from bridge.web.hooks import Receiver
 from bridge.wiring import markets
 from bridge.wiring.markets import delivered, open_market
 from bridge.wiring.playbatman import options_of, receiver_of
+from bridge.worker import Chore
 
 DICE = random.SystemRandom()
 """For jitter: no two processes are to wait in step."""
@@ -132,6 +136,20 @@ def listen_limits(source: NumberedSource) -> ListenLimits:
 def delivery_limits(settings: Settings) -> DeliveryLimits:
     limits = settings.limits
     return DeliveryLimits(slice_max=limits.log_read_max, poll_s=limits.poll_every_s)
+
+
+def chores(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[Chore]:
+    """What one worker does for all: to forget what is old, unless that is not wanted."""
+    wanted = settings.retention
+    if not wanted.enabled:
+        return []
+    limits = RetentionLimits(
+        keep_days=wanted.keep_days,
+        attempts_days=wanted.attempts_days,
+        rows_max=wanted.rows_max,
+        entries_min=wanted.entries_min,
+    )
+    return [Chore("retention", Retention(engine, clock, limits).tick, wanted.every_s)]
 
 
 def policies(settings: Settings) -> list[DestinationPolicy]:

@@ -120,5 +120,13 @@ def _cursor_row(cursor: Cursor, state: Text, now: datetime) -> list[object]:
     waits = show.until(cursor.due_at, now) if cursor.failures and cursor.due_at > now else "-"
     return [
         cursor.destination, cursor.stream, cursor.position, cursor.behind, show.ago(cursor.oldest_at, now),
-        cursor.failures, waits, state, cursor.last_error,
+        cursor.failures, waits, state, _trouble(cursor),
     ]  # fmt: skip
+
+
+def _trouble(cursor: Cursor) -> str | None:
+    """What was kept from the destination, and what it answered last."""
+    if cursor.expired_first is None:
+        return cursor.last_error
+    expired = f"expired before it was delivered: {cursor.expired_first}-{cursor.expired_last}"
+    return expired if cursor.last_error is None else f"{expired}; {cursor.last_error}"

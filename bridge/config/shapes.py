@@ -118,6 +118,20 @@ class Limits(Shape):
         return self
 
 
+class Retention(Shape):
+    """The table ``[retention]``: how long entries, and the attempts to deliver them, are kept.
+
+    The newest ``entries_min`` of each stream stay however old they are. ``rows_max`` go in one transaction.
+    """
+
+    enabled: bool = True
+    keep_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
+    attempts_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
+    entries_min: Count = 1_000
+    rows_max: Annotated[int, Field(ge=1, le=10_000)] = 500
+    every_s: Annotated[float, Field(ge=1, le=DAY_S)] = 600.0
+
+
 class Follow(Shape):
     """The table ``follow`` of a source whose events the bridge numbers: patience, bounds and cadence.
 

@@ -25,7 +25,10 @@ class Heard(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """How far a destination is on a stream. ``oldest_at`` is when the first entry it has not taken was appended."""
+    """How far a destination is on a stream. ``oldest_at`` is when the first entry it has not taken was appended.
+
+    From ``expired_first`` to ``expired_last`` entries were deleted before it took them, and it was not told yet.
+    """
 
     destination: str
     stream: str
@@ -36,6 +39,8 @@ class Cursor(NamedTuple):
     last_error: str | None
     due_at: datetime
     oldest_at: datetime | None
+    expired_first: int | None = None
+    expired_last: int | None = None
 
     @property
     def behind(self) -> int:
@@ -120,7 +125,8 @@ _DESTINATIONS = text("SELECT name, state, reason, changed_at FROM destinations O
 # The entry is looked up cursor by cursor: one probe of the key each, whatever the planner believes of the log.
 _CURSORS = text("""
 SELECT d.name, s.name, c.position, s.position, c.failures, c.failing_since, c.last_error, c.due_at,
-       (SELECT l.appended_at FROM log l WHERE l.stream_id = c.stream_id AND l.position = c.position + 1)
+       (SELECT l.appended_at FROM log l WHERE l.stream_id = c.stream_id AND l.position = c.position + 1),
+       c.expired_first, c.expired_last
 FROM cursors c JOIN destinations d ON d.id = c.destination_id JOIN streams s ON s.id = c.stream_id
 ORDER BY d.name, s.name LIMIT :limit
 """)

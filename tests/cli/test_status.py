@@ -58,6 +58,20 @@ def test_status_says_so_when_something_waits_for_a_person(invoke: Invoke, databa
     assert "\x1b[31m" not in shown.output, "and never reach the terminal as commands"
 
 
+def test_status_says_what_was_deleted_before_it_was_delivered(invoke: Invoke, database_url: str) -> None:
+    async def expire(engine: AsyncEngine) -> None:
+        await fill(engine)
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE cursors SET expired_first = 1, expired_last = 2"))
+
+    on(database_url, expire)
+    shown = invoke({"DATABASE_URL": database_url, "COLUMNS": "240"}, "status")
+    assert "expired" in shown.output
+    told = json.loads(invoke({"DATABASE_URL": database_url}, "status", "--json").stdout)
+    [cursor] = told["destinations"][0]["streams"]
+    assert (cursor["expired_first"], cursor["expired_last"]) == (1, 2)
+
+
 def test_gaps_are_listed_newest_first_and_open_ones_by_their_deadline(invoke: Invoke, database_url: str) -> None:
     async def several(engine: AsyncEngine) -> None:
         await open_gap(engine, 7, 9)
