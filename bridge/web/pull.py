@@ -180,7 +180,7 @@ async def confirm(connection: AsyncConnection, place: Place) -> None:
     bounds = await bounds_of(connection, place.stream)
     if place.chain is None:
         return
-    if bounds.position < place.position or await _chain(connection, bounds, place.position) != place.chain:
+    if await _chain(connection, bounds, place.position) != place.chain:
         raise Changed(_changed(place.stream, place.position))
 
 

@@ -89,7 +89,7 @@ async def heard(answer: httpx.Response) -> AsyncIterator[Heard]:
     """The events of a stream, until it ends."""
     buffer, last = "", ""
     async for part in answer.aiter_text():
-        buffer += part
+        buffer += part.replace("\r\n", "\n").replace("\r", "\n")  # each of the three ends a line
         while "\n\n" in buffer:
             block, buffer = buffer.split("\n\n", 1)
             fields = [line.partition(":") for line in block.split("\n")]

@@ -110,6 +110,23 @@ async def test_a_stream_that_waits_holds_no_connection(database_url: str, engine
         await narrow.dispose()
 
 
+async def test_a_word_is_looked_after_once(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 1)
+    async with (
+        listening(engine) as place,
+        place.client() as client,
+        client.stream("GET", LOG, headers=EVENTS) as answer,
+    ):
+        events = heard(answer)
+        await some(events, 1)
+        place.pulse.tell("pb.events")
+        assert (await client.get("/v1/streams")).status_code == 200
+        await append_events(engine, "pb.events", 1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await anext(events)
+
+
 async def test_a_quiet_stream_is_kept_alive(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_EVERY_S", 0.05)
     await append_events(engine, "pb.events", 1)
