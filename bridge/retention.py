@@ -22,8 +22,8 @@ from bridge.store.forgetting import Due, Expired, Step
 
 log = structlog.get_logger()
 
-PAUSE_SHARE = 4
-"""How much longer a pause is than the step before it."""
+PAUSE_SHARE = 19
+"""How much longer a pause is than the step before it: a stream's lock is held for a twentieth of the time."""
 PAUSE_MIN_S = 0.01
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class RetentionLimits:
 
     keep_days: float = 30.0
     attempts_days: float = 30.0
-    rows_max: int = 500
+    rows_max: int = 1_000
     entries_min: int = 1_000
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, outage, sockets, webhooks
+from bench import backfill, delivery, endtoend, outage, retention, sockets, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -22,7 +22,7 @@ Measured = dict[str, dict[str, Figure]]
 def measured() -> Measured:
     """What came out of every question, by question and name. All at once: it is not about the numbers."""
 
-    async def measure() -> tuple[list[Figure], ...]:
+    async def measure() -> list[list[Figure]]:
         return await asyncio.gather(
             webhooks.measure(webhooks.SMOKE),
             delivery.measure(delivery.SMOKE),
@@ -30,6 +30,7 @@ def measured() -> Measured:
             endtoend.measure(endtoend.SMOKE),
             sockets.measure(sockets.SMOKE),
             outage.measure(outage.SMOKE),
+            retention.measure(retention.SMOKE),
         )
 
     return {figures[0].question: {figure.name: figure for figure in figures} for figures in asyncio.run(measure())}
@@ -77,6 +78,14 @@ def test_an_outage_is_measured_until_nothing_is_missing(measured: Measured) -> N
     figures = measured[outage.QUESTION]
     assert figures["from the reconnect until healed"].value > 0
     assert figures["events had from the lists"].value > 0
+
+
+@pytest.mark.slow
+def test_storing_is_measured_alone_and_beside_a_sweep(measured: Measured) -> None:
+    figures = measured[retention.QUESTION]
+    alone, beside = figures["stored, nothing forgotten meanwhile"].value, figures["stored, beside a sweep"].value
+    assert figures["ratio"].value == pytest.approx(beside / alone)
+    assert figures["forgotten meanwhile"].value > 0
 
 
 def test_a_part_that_fails_is_told_of_and_nothing_of_it_stays() -> None:

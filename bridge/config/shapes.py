@@ -128,7 +128,7 @@ class Retention(Shape):
     keep_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
     attempts_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
     entries_min: Count = 1_000
-    rows_max: Annotated[int, Field(ge=1, le=10_000)] = 500
+    rows_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     every_s: Annotated[float, Field(ge=1, le=DAY_S)] = 600.0
 
 
