@@ -1,13 +1,15 @@
 """A venue's socket, kept open for ever: pings, a watchdog for silence, and a backoff that storms cannot reset.
 
+One ping is on its way at a time, and until it is answered nothing that is heard proves anything: a venue that
+swallowed a ping may have swallowed more, however much it says afterwards.
+
 Knows no venue: what is said on the socket is a ``Conversation``. Says nothing of addresses and keys.
 """
 
 import contextlib
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
@@ -20,12 +22,17 @@ from bridge.sources.loud import Loud
 from bridge.sources.wire import Closed, Wire
 
 _REFUSED_SPREAD = 0.1
-PINGS_UNANSWERED_MAX = 64
+OVERTAKEN_MAX = 4_096
+"""How many frames may have been waiting before a pong that came in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketLimits:
-    """When the session acts. ``steady_s``: how long a session lasts before its traffic resets the backoff."""
+    """When the session acts.
+
+    ``silence_s``: how long a venue may fall silent, so that a ping is to be answered within what is left of it after
+    ``ping_interval_s``. ``steady_s``: how long a session lasts before its traffic resets the backoff.
+    """
 
     ping_interval_s: float = 25.0
     silence_s: float = 60.0
@@ -35,12 +42,17 @@ class SocketLimits:
     backoff_max_s: float = 30.0
     refused_retry_s: float = 300.0
 
+    @property
+    def pong_timeout_s(self) -> float:
+        """How long a ping may go unanswered."""
+        return self.silence_s - self.ping_interval_s
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What follows from a frame: what to say, what to pass on, and if it proves that the venue is alive.
 
-    ``sent_at`` is the venue's own time of saying it, ``pong`` says that it answers our oldest unanswered ping.
+    ``sent_at`` is the venue's own time of saying it, ``pong`` says that it answers our ping.
     ``odd`` names what should not have been in it, for the log.
     """
 
@@ -89,31 +101,35 @@ class Due(Enum):
 
 @dataclass(slots=True)
 class Timers:
-    """The session's times, in seconds of a clock that only grows."""
+    """The session's times, in seconds of a clock that only grows. ``owed_since``: when the open ping was sent."""
 
     limits: SocketLimits
-    heard_at: float
     pinged_at: float
     asked_at: float
+    owed_since: float | None = None
 
     @classmethod
     def start(cls, limits: SocketLimits, now: float) -> "Timers":
-        return cls(limits, heard_at=now, pinged_at=now, asked_at=now)
+        return cls(limits, pinged_at=now, asked_at=now)
 
     def due(self, now: float, *, ready: bool) -> Due:
         """The most pressing of what is due."""
-        if now >= self.heard_at + self.limits.silence_s:
+        if self.owed_since is not None and now >= self.owed_since + self.limits.pong_timeout_s:
             return Due.SILENCE
         if not ready and now >= self.asked_at + self.limits.acknowledge_timeout_s:
             return Due.ACKNOWLEDGEMENT
-        return Due.PING if now >= self.pinged_at + self.limits.ping_interval_s else Due.NOTHING
+        return Due.PING if self.owed_since is None and now >= self._ping_at else Due.NOTHING
 
     def wait_s(self, now: float, *, ready: bool) -> float:
         """How long nothing will be due if nothing is heard."""
-        at = min(self.heard_at + self.limits.silence_s, self.pinged_at + self.limits.ping_interval_s)
+        at = self._ping_at if self.owed_since is None else self.owed_since + self.limits.pong_timeout_s
         if not ready:
             at = min(at, self.asked_at + self.limits.acknowledge_timeout_s)
         return max(0.0, at - now)
+
+    @property
+    def _ping_at(self) -> float:
+        return self.pinged_at + self.limits.ping_interval_s
 
 
 def pause_s(*, refused: bool, failures: int, limits: SocketLimits, jitter: float) -> float:
@@ -125,12 +141,17 @@ def pause_s(*, refused: bool, failures: int, limits: SocketLimits, jitter: float
 
 @dataclass(slots=True)
 class _Session:
-    """One connection while it is open. ``pinged_at`` holds the times of the pings that are unanswered."""
+    """One connection while it is open.
+
+    ``withheld``: the newest proof heard since the unanswered ping was sent. ``overtaken``: how many frames were read
+    since its answer was due.
+    """
 
     wire: Wire
     conversation: Conversation
     timers: Timers
-    pinged_at: deque[float] = field(default_factory=lambda: deque(maxlen=PINGS_UNANSWERED_MAX))
+    withheld: Alive | None = None
+    overtaken: int = 0
 
 
 class LiveSocket:
@@ -185,7 +206,7 @@ class LiveSocket:
 
     async def prove(self) -> None:
         """Ping now, unless the last ping is unanswered. Nothing happens where no connection is up."""
-        if self._open is not None and self._open.conversation.ready and not self._open.pinged_at:
+        if self._open is not None and self._open.conversation.ready and self._open.timers.owed_since is None:
             with contextlib.suppress(Closed):
                 await _ping(self._open, self._clock.monotonic())
 
@@ -220,12 +241,11 @@ class LiveSocket:
                 frame = await wire.receive(wait_s)
                 now = self._clock.monotonic()
                 if frame is not None:
-                    session.timers.heard_at = now
                     heard = session.conversation.hear(frame)
                     self._steady |= heard.alive and session.conversation.ready and self._lasted(opened_at, now)
                     for update in await self._follow(session, heard, now):
                         yield update
-                for update in await self._on_time(session):
+                for update in await self._on_time(session, waiting=frame is not None):
                     yield update
         finally:
             self._open = None
@@ -240,16 +260,16 @@ class LiveSocket:
             self._loud.say(heard.odd, detail=heard.detail)
         if heard.say:
             await self._tell(session, heard.say)
-        if heard.sent_at is None and not heard.pong:
-            return heard.updates
-        asked_s = session.pinged_at.popleft() if heard.pong and session.pinged_at else None
-        return (*heard.updates, Alive(heard.sent_at, asked_s, now))
+        return (*heard.updates, *_proofs(session, heard, now))
 
-    async def _on_time(self, session: _Session) -> tuple[LiveUpdate, ...]:
+    async def _on_time(self, session: _Session, *, waiting: bool = False) -> tuple[LiveUpdate, ...]:
+        """Do what is due. ``waiting``: more may be on its way to us, which whoever reads slowly has yet to read."""
         now = self._clock.monotonic()
         match session.timers.due(now, ready=session.conversation.ready):
             case Due.SILENCE:
-                raise Closed("silent")
+                session.overtaken += 1
+                if not waiting or session.overtaken > OVERTAKEN_MAX:
+                    raise Closed("silent: no pong")
             case Due.ACKNOWLEDGEMENT:
                 overdue = session.conversation.overdue()
                 if overdue is None:
@@ -268,7 +288,20 @@ class LiveSocket:
             await session.wire.send(frame)
 
 
+def _proofs(session: _Session, heard: Heard, now: float) -> tuple[Alive, ...]:
+    """What ``heard`` proves, and what was withheld until it came."""
+    asked_s = session.timers.owed_since
+    said = None if heard.sent_at is None else Alive(heard.sent_at, None, now)
+    if asked_s is not None and not heard.pong:
+        session.withheld = said or session.withheld
+        return ()
+    if asked_s is None:
+        return () if said is None else (said,)
+    withheld, session.withheld = session.withheld, None
+    session.timers.owed_since, session.overtaken = None, 0
+    return (*(() if withheld is None else (withheld,)), Alive(heard.sent_at, asked_s, now))
+
+
 async def _ping(session: _Session, now: float) -> None:
-    session.timers.pinged_at = now
-    session.pinged_at.append(now)
+    session.timers.pinged_at = session.timers.owed_since = now
     await session.wire.send(session.conversation.ping())

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
 from bridge.clock import ManualClock
-from bridge.sources.base import Connected, Disconnected, LiveUpdate
+from bridge.sources.base import Alive, Connected, Disconnected, LiveUpdate
 from bridge.sources.loud import Loud
 from bridge.sources.playbatman.conversation import SocketConversation
-from bridge.sources.socket import LiveSocket, SocketLimits, pause_s
+from bridge.sources.socket import OVERTAKEN_MAX, Heard, LiveSocket, SocketLimits, pause_s
 from bridge.sources.wire import Closed
 from tests.sources.playbatman.recorded import MARKET, recorded
 
@@ -21,6 +21,7 @@ SUBSCRIBED = recorded("frame_subscribed")
 PONG = recorded("frame_pong")
 TRADE = recorded("frame_trade")
 LIMITS = SocketLimits(ping_interval_s=25, silence_s=60, acknowledge_timeout_s=10, steady_s=5, backoff_max_s=30)
+SAID_AT = datetime(2026, 2, 18, 12, tzinfo=UTC)
 Script = Sequence[tuple[float, bytes | Closed]]
 
 
@@ -31,6 +32,7 @@ class Line:
     script: Script
     clock: ManualClock
     answers_pings: bool = False
+    swallows: int = 0
     sent: list[tuple[float, str]] = field(default_factory=list)
     closed: bool = False
 
@@ -51,37 +53,53 @@ class Line:
 
     async def send(self, frame: str) -> None:
         self.sent.append((self.clock.monotonic() - self._opened, frame))
-        if self.answers_pings and "PING" in frame:
+        if "PING" not in frame:
+            return
+        if self.swallows:
+            self.swallows -= 1
+        elif self.answers_pings:
             self._left.insert(0, (self.clock.monotonic(), PONG))
 
     async def close(self) -> None:
         self.closed = True
 
 
+class TimedConversation(SocketConversation):
+    """Knows of a trade when the venue said it."""
+
+    def hear(self, frame: bytes) -> Heard:
+        heard = super().hear(frame)
+        return replace(heard, sent_at=SAID_AT) if frame == TRADE else heard
+
+
 class Exchange:
     """Gives the next line to whoever dials, the last one again and again; remembers when."""
 
-    def __init__(self, *scripts: Script | Closed, answers_pings: bool = False) -> None:
+    def __init__(
+        self, *scripts: Script | Closed, answers_pings: bool = False, swallows: int = 0, timed: bool = False
+    ) -> None:
         self.clock = ManualClock(datetime(2026, 2, 18, tzinfo=UTC))
         self.lines: list[Line] = []
         self.dialled_at: list[float] = []
         self.said: list[str] = []
         self._scripts = list(scripts)
         self._answers_pings = answers_pings
+        self._swallows = swallows
+        self._conversation = TimedConversation if timed else SocketConversation
 
     async def dial(self) -> Line:
         self.dialled_at.append(self.clock.monotonic())
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         if isinstance(script, Closed):
             raise script
-        self.lines.append(Line(script, self.clock, self._answers_pings))
+        self.lines.append(Line(script, self.clock, self._answers_pings, self._swallows))
         return self.lines[-1]
 
     def socket(self, *, markets: Sequence[str] = (MARKET,), jitter: Callable[[], float] = lambda: 0.5) -> LiveSocket:
         loud = Loud(self.clock, write=lambda event, **fields: self.said.append(event))
         return LiveSocket(
             self.dial,
-            lambda: SocketConversation(markets, batch_markets_max=1),
+            lambda: self._conversation(markets, batch_markets_max=1),
             clock=self.clock,
             jitter=jitter,
             loud=loud,
@@ -112,8 +130,8 @@ async def test_a_session_says_connected_when_subscribed_and_then_every_event() -
 
 
 async def test_the_session_pings_at_its_interval_however_much_is_heard() -> None:
-    exchange = Exchange(opening(*((float(second), TRADE) for second in range(1, 81))))
-    await exchange.hear(80)
+    exchange = Exchange(opening(*((float(second), TRADE) for second in range(1, 81))), answers_pings=True)
+    await exchange.hear(83)
     pings = [at for at, frame in exchange.lines[0].sent if "PING" in frame]
     assert len(pings) == 3
     assert all(25 <= later - earlier <= 26 for earlier, later in pairwise([0.0, *pings]))
@@ -121,16 +139,65 @@ async def test_the_session_pings_at_its_interval_however_much_is_heard() -> None
 
 async def test_a_quiet_venue_that_answers_pings_stays_connected() -> None:
     exchange = Exchange(opening((500, TRADE)), answers_pings=True)
-    heard = await exchange.hear(2)
-    assert [type(update).__name__ for update in heard] == ["Connected", "Event"]
+    heard = await exchange.hear(21)
+    assert [type(update).__name__ for update in heard] == ["Connected", *["Alive"] * 19, "Event"]
     assert len(exchange.dialled_at) == 1
 
 
 async def test_a_socket_that_is_open_but_silent_is_left_and_dialled_again() -> None:
     exchange = Exchange(opening((300, TRADE)))
-    assert (await exchange.hear(3))[1:] == [Disconnected("silent"), Connected()]
-    assert exchange.dialled_at[1] == pytest.approx(60.1 + 0.25)
+    assert (await exchange.hear(3))[1:] == [Disconnected("silent: no pong"), Connected()]
+    assert exchange.dialled_at[1] == pytest.approx(60 + 0.25)
     assert exchange.lines[0].closed
+
+
+async def test_other_frames_do_not_stand_for_a_pong() -> None:
+    exchange = Exchange(opening(*((float(second), TRADE) for second in range(1, 60))), answers_pings=True, swallows=1)
+    heard = await exchange.hear(61)
+    assert heard[-1] == Disconnected("silent: no pong")
+    assert exchange.clock.monotonic() == pytest.approx(60)
+
+
+async def test_what_is_heard_before_the_answer_to_a_ping_proves_nothing_until_it_comes() -> None:
+    exchange = Exchange(opening((1, TRADE), (26, TRADE), (27, PONG), (28, TRADE)), timed=True)
+    heard = await exchange.hear(8)
+    assert [type(update).__name__ for update in heard[1:]] == [
+        *("Event", "Alive"), *("Event", "Alive", "Alive"), *("Event", "Alive"),
+    ]  # fmt: skip
+    assert heard[2] == Alive(SAID_AT, None, 1.0)
+    assert heard[4:6] == [Alive(SAID_AT, None, 26.0), Alive(None, 25.0, 27.0)]
+
+
+async def test_what_is_heard_after_a_swallowed_ping_proves_nothing() -> None:
+    later = ((float(second), TRADE) for second in range(26, 60))
+    exchange = Exchange(opening((1, TRADE), *later), answers_pings=True, swallows=1, timed=True)
+    heard = await exchange.hear(38)
+    assert heard[-1] == Disconnected("silent: no pong")
+    assert [update for update in heard if isinstance(update, Alive)] == [Alive(SAID_AT, None, 1.0)]
+
+
+async def test_whoever_reads_slowly_finds_the_pong_behind_what_was_waiting() -> None:
+    heard = await heard_slowly(Exchange(opening((26, TRADE), *[(27, TRADE)] * 9, (27, PONG), (90, TRADE))), 13)
+    assert [type(update).__name__ for update in heard] == ["Connected", *["Event"] * 10, "Alive", "Event"]
+
+
+async def test_a_flood_does_not_stand_for_a_pong_either() -> None:
+    exchange = Exchange(opening((26, TRADE), *[(27, TRADE)] * (OVERTAKEN_MAX + 1), (27, PONG)))
+    heard = await heard_slowly(exchange, OVERTAKEN_MAX + 3)
+    assert heard[-1] == Disconnected("silent: no pong")
+
+
+async def heard_slowly(exchange: Exchange, count: int) -> list[LiveUpdate]:
+    """What the socket says to somebody who is busy for a minute after the first event."""
+    heard: list[LiveUpdate] = []
+    async with aclosing(exchange.socket().updates()) as updates:
+        async for update in updates:
+            heard.append(update)
+            if len(heard) == 2:
+                exchange.clock.advance(60)
+            if len(heard) == count:
+                break
+    return heard
 
 
 async def test_junk_is_counted_and_does_not_end_the_session() -> None:

@@ -62,7 +62,7 @@ class SocketConversation:
             case Event():
                 return Heard(updates=(said,), alive=True)
             case Pong():
-                return Heard(alive=True)
+                return Heard(alive=True, pong=True)
             case Authenticated():
                 if self._authenticated:
                     return _NOTHING

@@ -56,7 +56,7 @@ class Bullet:
 
         A ping is sent at each interval, and whoever does not answer it within its timeout is dead.
         """
-        interval_s, patience_s = limits.ping_interval_s, limits.silence_s - limits.ping_interval_s
+        interval_s, patience_s = limits.ping_interval_s, limits.pong_timeout_s
         if self.ping_interval_s is not None:
             interval_s = min(interval_s, max(self.ping_interval_s, min(interval_s, PING_INTERVAL_MIN_S)))
         if self.ping_timeout_s is not None:

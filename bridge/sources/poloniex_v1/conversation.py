@@ -17,7 +17,6 @@ from bridge.sources.poloniex_v1.frames import Acknowledged, FrameReader, Pong, R
 from bridge.sources.poloniex_v1.suspicion import Suspicion
 from bridge.sources.socket import Heard
 
-PINGS_UNANSWERED_MAX = 64
 LATE_MAX = 256
 REPEATS_MAX = 64
 UNACKNOWLEDGED = "no acknowledgement"
@@ -67,7 +66,7 @@ class SocketConversation:
         self._id = ""
         self._tunnels: set[str] = set()
         self._late: dict[str, tuple[str, ...]] = {}
-        self._pings: dict[str, None] = {}
+        self._pinged = ""
         self._newest: dict[str, int] = {}
         # Partial changes have no number, and their ids hold their content: one that comes again is no second one.
         self._said = {one.series: deque[str](maxlen=REPEATS_MAX) for one in channels if one.model is Model.MERGE}
@@ -96,7 +95,7 @@ class SocketConversation:
             case Said():
                 return self._event(said)
             case Pong(number):
-                return Heard(alive=True, pong=self._pings.pop(number, self) is None)
+                return Heard(alive=True, pong=self._answers(number))
             case Welcome():
                 if self._welcomed:
                     return _NOTHING
@@ -126,13 +125,16 @@ class SocketConversation:
         return self._give_up(asked, UNACKNOWLEDGED)
 
     def ping(self) -> str:
-        number = f"p{self._number()}"
-        self._pings[number] = None
-        if len(self._pings) > PINGS_UNANSWERED_MAX:
-            del self._pings[next(iter(self._pings))]
-        return _json({"id": number, "type": "ping"})
+        self._pinged = f"p{self._number()}"
+        return _json({"id": self._pinged, "type": "ping"})
 
     # What is heard
+
+    def _answers(self, number: str) -> bool:
+        """Whether a pong is the first one to our ping."""
+        answers = number == self._pinged != ""
+        self._pinged = "" if answers else self._pinged
+        return answers
 
     def _event(self, said: Said) -> Heard:
         event = said.told.event

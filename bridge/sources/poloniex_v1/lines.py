@@ -73,13 +73,7 @@ class _Line:
         self._connect_id = shared.connect_id()
         url = self._bullet.url(self._connect_id, private=self._private)
         wire = await WebSocketWire.dial(url, {}, options.wire, refused_code=NO_CLOSE_CODE)
-        limits = self._bullet.bounded(options.socket)
-        return PacedWire(
-            wire,
-            Quota(options.frames_max, options.frames_period_s),
-            shared.clock,
-            pong_timeout_s=limits.silence_s - limits.ping_interval_s,
-        )
+        return PacedWire(wire, Quota(options.frames_max, options.frames_period_s), shared.clock)
 
     def begin(self) -> SocketConversation:
         assert self._bullet is not None, "a conversation begins on a connection"

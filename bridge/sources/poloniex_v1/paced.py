@@ -1,48 +1,25 @@
-"""A connection by the venue's rules: no more is said than it allows, and a ping without its pong is the end."""
+"""A connection by the venue's rules: no more is said than it allows."""
 
 from bridge.clock import Clock
 from bridge.sources.poloniex_v1.quota import Quota
-from bridge.sources.wire import Closed, Wire
-
-PONG_BYTES_MAX = 256
-OVERTAKEN_MAX = 4_096
-"""How many frames may have been waiting before a pong that came in time."""
+from bridge.sources.wire import Wire
 
 
 class PacedWire:
-    """``wire``, with ``quota`` for what is sent on it.
+    """``wire``, with ``quota`` for what is sent on it."""
 
-    Other frames do not stand for a pong: a venue that swallowed a ping may have swallowed more.
-    """
-
-    def __init__(self, wire: Wire, quota: Quota, clock: Clock, *, pong_timeout_s: float) -> None:
+    def __init__(self, wire: Wire, quota: Quota, clock: Clock) -> None:
         self._wire = wire
         self._quota = quota
         self._clock = clock
-        self._pong_timeout_s = pong_timeout_s
-        self._owed_at: float | None = None
-        self._overtaken = 0
 
     async def receive(self, within_s: float) -> bytes | None:
-        """The next frame, None when there is none in time. Raises Closed, also for a pong that is overdue."""
-        if self._owed_at is not None:
-            within_s = min(within_s, max(0.0, self._owed_at - self._clock.monotonic()))
-        frame = await self._wire.receive(within_s)
-        if frame is not None and len(frame) <= PONG_BYTES_MAX and b'"pong"' in frame:
-            self._owed_at = None
-        elif self._owed_at is not None and self._clock.monotonic() >= self._owed_at:
-            # Whoever reads slowly finds it behind the frames that were waiting.
-            self._overtaken += 1
-            if frame is None or self._overtaken > OVERTAKEN_MAX:
-                raise Closed("no pong")
-        return frame
+        """The next frame, None when there is none in time. Raises Closed."""
+        return await self._wire.receive(within_s)
 
     async def send(self, frame: str) -> None:
         await within(self._quota, self._clock)
         await self._wire.send(frame)
-        if self._owed_at is None and '"type":"ping"' in frame:
-            self._owed_at = self._clock.monotonic() + self._pong_timeout_s
-            self._overtaken = 0
 
     async def close(self) -> None:
         await self._wire.close()

@@ -168,4 +168,4 @@ async def test_a_silent_venue_is_left() -> None:
 
     async with venue(talk) as port, aclosing(source_at(port).live()) as updates:
         heard = await until(updates, is_disconnected)
-        assert heard == [Connected(), Disconnected("silent")]
+        assert heard == [Connected(), Disconnected("silent: no pong")]

@@ -275,5 +275,5 @@ async def test_a_silent_venue_is_left() -> None:
             await until(updates, of(f"execution.{SYMBOL}", 1))
             await sim.order("silence", seconds=3)
             heard = await until(updates, is_down)
-            assert heard[-1] == Disconnected("no pong")
+            assert heard[-1] == Disconnected("silent: no pong")
         await source.close()
