@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from bench import backfill, delivery, endtoend, fanout, machine, outage, retention, sockets, webhooks
+from bench import backfill, delivery, endtoend, fanout, machine, neighbours, outage, retention, sockets, webhooks
 from bench.figures import Figure, show
 
 
@@ -30,6 +30,7 @@ QUESTIONS = {
     "backfill": _Question(backfill.measure, backfill.FULL, backfill.QUICK),
     "endtoend": _Question(endtoend.measure, endtoend.FULL, endtoend.QUICK),
     "fanout": _Question(fanout.measure, fanout.FULL, fanout.QUICK),
+    "neighbours": _Question(neighbours.measure, neighbours.FULL, neighbours.QUICK),
     "outage": _Question(outage.measure, outage.FULL, outage.QUICK),
     "retention": _Question(retention.measure, retention.FULL, retention.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),

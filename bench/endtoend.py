@@ -46,7 +46,9 @@ async def measure(size: Size, profile: str | None = None) -> list[Figure]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
+    """What a run came to. ``latencies_ms`` are sorted, of every event from its first webhook to the consumer."""
+
     latencies_ms: list[float]
     per_s: float
     rss_mib: float
@@ -54,7 +56,7 @@ class _Outcome:
     bridge_cpu: float
 
 
-async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], profile: str | None) -> _Outcome:
+async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], profile: str | None) -> Outcome:
     async with stage() as place:
         port = free_port()
         consumer = await place.begin("consumer", key=KEY)
@@ -81,21 +83,38 @@ async def _run(size: Size, faults: dict[str, object], roles: Sequence[str], prof
         ]
         asked, taken = Asked(venue), Asked(consumer)
         try:
-            return await _flow(size, place, bridges, asked, taken)
+            return await flow(
+                place,
+                bridges,
+                asked,
+                taken,
+                events_per_s=size.events_per_s,
+                seconds=size.seconds,
+                warm=size.warm_events,
+            )
         finally:
             await asked.close()
             await taken.close()
 
 
-async def _flow(size: Size, place: Stage, bridges: Sequence[Part], venue: Asked, consumer: Asked) -> _Outcome:
+async def flow(
+    place: Stage,
+    bridges: Sequence[Part],
+    venue: Asked,
+    consumer: Asked,
+    *,
+    events_per_s: int,
+    seconds: float,
+    warm: int,
+) -> Outcome:
     """Warm up, run at the rate, wait until the consumer holds everything, and compare with the truth."""
     await place.until_begun()
-    await venue.tell("emit", count=size.warm_events)
-    await until(lambda: _holds(consumer, size.warm_events), within_s=60, what="the warm-up is delivered")
+    await venue.tell("emit", count=warm)
+    await until(lambda: _holds(consumer, warm), within_s=60, what="the warm-up is delivered")
     began, cpu_s = CLOCK.monotonic(), sum(bridge.cpu_s() for bridge in bridges)
-    await venue.tell("rate", events_per_s=size.events_per_s)
+    await venue.tell("rate", events_per_s=events_per_s)
     postgres_mib = 0.0
-    while CLOCK.monotonic() - began < size.seconds:
+    while CLOCK.monotonic() - began < seconds:
         await CLOCK.sleep(0.25)
         for bridge in bridges:
             bridge.look()
@@ -104,13 +123,13 @@ async def _flow(size: Size, place: Stage, bridges: Sequence[Part], venue: Asked,
     assigned = (await venue.tell("stop-emitting"))["assigned"]
     await venue.tell("drain")
     await until(lambda: _holds(consumer, assigned), within_s=60, what="everything is delivered")
-    sent = {row["sequence"]: row["first_sent_at_s"] for row in (await venue.truth())[size.warm_events :]}
+    sent = {row["sequence"]: row["first_sent_at_s"] for row in (await venue.truth())[warm:]}
     held = await _held(consumer)
     times = [(sent[one["sequence"]], one["at"]) for one in held if one["sequence"] in sent]
-    assert len(times) == assigned - size.warm_events, f"{len(times)} of {assigned - size.warm_events} were delivered"
+    assert len(times) == assigned - warm, f"{len(times)} of {assigned - warm} were delivered"
     latencies = sorted((at - sent_at) * 1000 for sent_at, at in times)
     span_s = max(at for _, at in times) - min(sent_at for sent_at, _ in times)
-    return _Outcome(latencies, len(times) / span_s, sum(bridge.rss_max_mib for bridge in bridges), postgres_mib, cpu)
+    return Outcome(latencies, len(times) / span_s, sum(bridge.rss_max_mib for bridge in bridges), postgres_mib, cpu)
 
 
 async def _held(consumer: Asked) -> list[dict[str, Any]]:
@@ -124,7 +143,7 @@ async def _holds(consumer: Asked, count: int) -> bool:
     return await consumer.last() >= count
 
 
-def _figures(name: str, run: _Outcome, *, p99_most_ms: float, rate: float) -> list[Figure]:
+def _figures(name: str, run: Outcome, *, p99_most_ms: float, rate: float) -> list[Figure]:
     return [
         Figure(QUESTION, f"{name}: events sustained", run.per_s, "1/s", least=rate * 0.9),
         Figure(QUESTION, f"{name}: p50", quantile(run.latencies_ms, 0.5), "ms"),

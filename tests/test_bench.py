@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, outage, retention, sockets, webhooks
+from bench import backfill, delivery, endtoend, neighbours, outage, retention, sockets, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -31,6 +31,7 @@ def measured() -> Measured:
             sockets.measure(sockets.SMOKE),
             outage.measure(outage.SMOKE),
             retention.measure(retention.SMOKE),
+            neighbours.measure(neighbours.SMOKE),
         )
 
     return {figures[0].question: {figure.name: figure for figure in figures} for figures in asyncio.run(measure())}
@@ -49,6 +50,14 @@ def test_delivery_is_measured_beside_a_bare_client(measured: Measured) -> None:
     figures = measured[delivery.QUESTION]
     ratio = figures["strict order"].value / figures["bare client, one post after the other"].value
     assert figures["of the bare client"].value == pytest.approx(ratio)
+
+
+@pytest.mark.slow
+def test_good_destinations_are_measured_with_bad_ones_beside_them_and_without(measured: Measured) -> None:
+    figures = measured[neighbours.QUESTION]
+    alone, beside = figures["2 good destinations: p99"], figures["beside a dead, a slow and a failing one: p99"]
+    assert figures["ratio"].value == pytest.approx(beside.value / alone.value)
+    assert alone.value > 0
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ _HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(
 
 
 class Options(msgspec.Struct, frozen=True):
-    """``delay_s`` passes before the answer."""
+    """``delay_s`` passes before the answer, which has the HTTP ``status``."""
 
     delay_s: float = 0.0
+    status: int = 202
 
 
 async def run(options: Options) -> None:
@@ -23,7 +24,7 @@ async def run(options: Options) -> None:
             pass
         if options.delay_s:
             await CLOCK.sleep(options.delay_s)
-        await send({"type": "http.response.start", "status": 202, "headers": list(_HEADERS)})
+        await send({"type": "http.response.start", "status": options.status, "headers": list(_HEADERS)})
         await send({"type": "http.response.body", "body": _BODY})
 
     await serve_app(answer)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import cursors, events, evidence, gaps, log, sightings, streams, sweeps
+from bridge.store import cursors, events, evidence, forgetting, gaps, log, rewind, sightings, streams, sweeps
 from bridge.store.cursors import Wish
 from bridge.store.engine import make_engine
 from tests.conftest import execute
@@ -101,6 +101,14 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
             "now": NOW,
         },
     ),
+    "forgetting.due": (forgetting._DUE, {"before": NOW, "tail": 1000}),
+    "forgetting.chosen": (forgetting._CHOSEN, {"stream_id": 1, "before": NOW, "limit": 1000, "tail": 1000}),
+    "forgetting.forget": (
+        forgetting._FORGET,
+        {"stream_id": 1, "forgotten": 0, "upto": 100, "epoch": 1, "below": 101},
+    ),
+    "rewind.at": (rewind._AT, {"stream_id": 1, "position": 20_000}),
+    "rewind.event_at": (rewind._EVENT_AT, {"stream_id": 1, "position": 20_000}),
 }
 
 LARGE = {"events", "log", "evidence", "attempts"}
