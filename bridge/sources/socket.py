@@ -195,10 +195,6 @@ class LiveSocket:
         """What is heard on it."""
         return self._channels
 
-    def live(self) -> AsyncGenerator[LiveUpdate, None]:
-        """What the socket says, for ever. Close it (``contextlib.aclosing``) when done: that closes the socket."""
-        return self.updates()
-
     async def resubscribe(self, series: str) -> None:
         """Ask for the channel anew, so that its snapshot comes. Nothing happens where no connection is up."""
         if self._open is not None and self._open.conversation.ready:
@@ -210,8 +206,8 @@ class LiveSocket:
             with contextlib.suppress(Closed):
                 await _ping(self._open, self._clock.monotonic())
 
-    async def updates(self) -> AsyncGenerator[LiveUpdate, None]:
-        """What the socket says, for ever."""
+    async def live(self) -> AsyncGenerator[LiveUpdate, None]:
+        """What the socket says, for ever. Close it (``contextlib.aclosing``) when done: that closes the socket."""
         failures = 0
         while True:
             self._steady = False
@@ -237,12 +233,14 @@ class LiveSocket:
             for update in await self._follow(session, session.conversation.open(), opened_at):
                 yield update
             while True:
-                wait_s = session.timers.wait_s(self._clock.monotonic(), ready=session.conversation.ready)
-                frame = await wire.receive(wait_s)
+                frame = await wire.receive(
+                    session.timers.wait_s(self._clock.monotonic(), ready=session.conversation.ready)
+                )
                 now = self._clock.monotonic()
                 if frame is not None:
                     heard = session.conversation.hear(frame)
-                    self._steady |= heard.alive and session.conversation.ready and self._lasted(opened_at, now)
+                    lasted = now - opened_at >= self._limits.steady_s
+                    self._steady |= lasted and heard.alive and session.conversation.ready
                     for update in await self._follow(session, heard, now):
                         yield update
                 for update in await self._on_time(session, waiting=frame is not None):
@@ -250,9 +248,6 @@ class LiveSocket:
         finally:
             self._open = None
             await wire.close()
-
-    def _lasted(self, opened_at: float, now: float) -> bool:
-        return now - opened_at >= self._limits.steady_s
 
     async def _follow(self, session: _Session, heard: Heard, now: float) -> tuple[LiveUpdate, ...]:
         """Say what is to be said. What the frame tells comes before what it proves."""

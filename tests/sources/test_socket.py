@@ -108,7 +108,7 @@ class Exchange:
 
     async def hear(self, count: int) -> list[LiveUpdate]:
         heard: list[LiveUpdate] = []
-        async with aclosing(self.socket().updates()) as updates:
+        async with aclosing(self.socket().live()) as updates:
             async for update in updates:
                 heard.append(update)
                 if len(heard) == count:
@@ -190,7 +190,7 @@ async def test_a_flood_does_not_stand_for_a_pong_either() -> None:
 async def heard_slowly(exchange: Exchange, count: int) -> list[LiveUpdate]:
     """What the socket says to somebody who is busy for a minute after the first event."""
     heard: list[LiveUpdate] = []
-    async with aclosing(exchange.socket().updates()) as updates:
+    async with aclosing(exchange.socket().live()) as updates:
         async for update in updates:
             heard.append(update)
             if len(heard) == 2:
@@ -218,7 +218,7 @@ async def test_a_venue_that_never_acknowledges_is_left(script: Script) -> None:
 async def test_a_market_the_venue_does_not_know_costs_the_others_nothing() -> None:
     exchange = Exchange([(0.0, AUTHENTICATED), (0.1, recorded("frame_error")), (11.0, SUBSCRIBED), (12.0, TRADE)])
     socket = exchange.socket(markets=("unknown", MARKET))
-    async with aclosing(socket.updates()) as updates:
+    async with aclosing(socket.live()) as updates:
         assert await anext(updates) == Connected()
     assert "markets.refused" in exchange.said
 
@@ -255,6 +255,6 @@ def test_the_pause_has_full_jitter() -> None:
 
 async def test_closing_what_it_says_closes_the_line() -> None:
     exchange = Exchange(opening((1, TRADE)))
-    async with aclosing(exchange.socket().updates()) as updates:
+    async with aclosing(exchange.socket().live()) as updates:
         await anext(updates)
     assert exchange.lines[0].closed

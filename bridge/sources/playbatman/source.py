@@ -113,7 +113,7 @@ class PlayBatman:
             jitter=self._jitter,
             loud=self._loud,
             limits=self._options.socket,
-        ).updates()
+        ).live()
 
     async def close(self) -> None:
         await self._rest.close()
