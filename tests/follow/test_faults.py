@@ -109,7 +109,10 @@ async def course(seen: Playing, venue: Venue, *faults: Fault) -> None:
     for fault in faults:
         await goes_on(seen, venue.trades, 5)
         await suffer(seen, venue, fault)
-    await is_told(seen, venue.trades, 10)  # a book asks for what it missed once it is told something new
+    await is_told(seen, venue.trades, 10)
+    for channel in seen.source.channels:
+        if channel.in_session:  # a book asks for what it missed once it is told something new
+            await is_told(seen, channel.series, 3)
     await seen.venue.order("stop")
     await seen.venue.order("drain")
     if any(fault.swallows for fault in faults):
