@@ -15,6 +15,7 @@ from bridge.cli import (
     doctor,
     epoch,
     gaps,
+    report,
     run,
     secrets,
     signature,
@@ -66,7 +67,7 @@ def make_app(environ: Mapping[str, str]) -> typer.Typer:
         edge.start_logging(answers=context.invoked_subcommand not in PROCESSES)
 
     run.register(app, edge.settings)
-    parts = (status, gaps, verify, compare, doctor, config, destinations, epoch, signature, webhook)
+    parts = (status, gaps, report, verify, compare, doctor, config, destinations, epoch, signature, webhook)
     for part in (*parts, tokens, secrets, audit):
         part.register(app, edge)
     return app

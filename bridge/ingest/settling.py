@@ -87,10 +87,14 @@ async def _settle(
         until=until,
     )
     told = [_entry(step, by_number, known) for step in result.steps]
+    lost = sum(len(step) for step in result.steps if isinstance(step, Span))
+    in_turn = sum(not isinstance(step, Span) for step in result.steps)
     moved = result.frontier > stream.frontier
     stream = replace(
         stream,
         frontier=result.frontier,
+        void=stream.void + result.frontier - stream.frontier - in_turn - lost,
+        lost=stream.lost + lost,
         anchored_at=_anchor(stream, result.steps, by_number),
         stalled_at=_stalled_at(stream, pending, result.frontier, now),
     )

@@ -52,8 +52,7 @@ class SocketLimits:
 class Heard:
     """What follows from a frame: what to say, what to pass on, and if it proves that the venue is alive.
 
-    ``sent_at`` is the venue's own time of saying it, ``pong`` says that it answers our ping.
-    ``odd`` names what should not have been in it, for the log.
+    ``sent_at``: the venue's own time of saying it. ``pong``: it answers our ping. ``odd`` is for the log.
     """
 
     updates: tuple[LiveUpdate, ...] = ()
@@ -233,9 +232,8 @@ class LiveSocket:
             for update in await self._follow(session, session.conversation.open(), opened_at):
                 yield update
             while True:
-                frame = await wire.receive(
-                    session.timers.wait_s(self._clock.monotonic(), ready=session.conversation.ready)
-                )
+                wait_s = session.timers.wait_s(self._clock.monotonic(), ready=session.conversation.ready)
+                frame = await wire.receive(wait_s)
                 now = self._clock.monotonic()
                 if frame is not None:
                     heard = session.conversation.hear(frame)

@@ -1,6 +1,6 @@
 """How every transaction of the door ends: the log grows, the hearing is counted, the stream is saved.
 
-Three tables in one statement, because each statement costs a round trip while the stream's lock is held.
+Four tables in one statement, because each statement costs a round trip while the stream's lock is held.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ from sqlalchemy import text
 from bridge.core.chain import link
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
+from bridge.store.hours import added, values_of_hour
 from bridge.store.streams import ASSIGNMENTS, Stream, values_of
 
 FINISH = text(f"""
@@ -29,7 +30,8 @@ counted AS (
     FROM unnest(CAST(:transports AS text[]), CAST(:told AS bigint[]), CAST(:first AS bigint[]))
          AS telling (transport, told, first)
     ON CONFLICT (stream_id, transport) DO UPDATE
-    SET events = heard.events + excluded.events, first = heard.first + excluded.first, last_at = excluded.last_at)
+    SET events = heard.events + excluded.events, first = heard.first + excluded.first, last_at = excluded.last_at),
+added AS ({added("VALUES", ":id")})
 UPDATE streams SET {ASSIGNMENTS} WHERE id = :id
 RETURNING xmin
 """)
@@ -84,4 +86,5 @@ async def finished(
         "told": [told[transport] for transport in transports],
         "first": [first[transport] for transport in transports],
     }
+    values |= values_of_hour(now, kinds=Counter(entry.kind for entry in entries), told=told, first=first)
     return Finished(saved, (await conn.execute(FINISH, values)).scalar_one())

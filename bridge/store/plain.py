@@ -11,6 +11,7 @@ from sqlalchemy import text
 from bridge.store.direct import Executes, Rows, Values
 from bridge.store.events import INSERT
 from bridge.store.finish import FINISH
+from bridge.store.hours import added
 from bridge.store.streams import ASSIGNMENTS, LOCK, Stream, values_of
 
 # Who waits for the row sees it as the one before has left it, version and all. An event that is stored already
@@ -37,7 +38,8 @@ counted AS (
     FROM moved, unnest(CAST(:ways AS text[]), CAST(:told AS bigint[]), CAST(:first AS bigint[]))
          AS telling (transport, told, first)
     ON CONFLICT (stream_id, transport) DO UPDATE
-    SET events = heard.events + excluded.events, first = heard.first + excluded.first, last_at = excluded.last_at)
+    SET events = heard.events + excluded.events, first = heard.first + excluded.first, last_at = excluded.last_at),
+added AS ({added("SELECT", "moved.id", "FROM moved")})
 SELECT xmin FROM moved
 """)
 

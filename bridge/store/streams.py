@@ -18,6 +18,8 @@ class Stream:
     ``epoch_began_at`` is the venue's time of a restart of its numbers, None in the first epoch.
     ``anchored_at`` is the venue's time of the newest thing below the frontier: what follows it may expire
     upstream from then on, one retention later. ``stalled_at`` is when the hole at the frontier appeared.
+    ``void`` and ``lost`` count, over all epochs, the numbers that were passed because none was given out, and because
+    nobody has what they stand for.
     ``forgotten_epoch`` and ``forgotten_below``: whatever was told before that number is told for good, although
     it is stored no longer.
     """
@@ -40,6 +42,8 @@ class Stream:
     settle_s: float
     mismatches: int
     suspect_at: datetime | None
+    void: int = 0
+    lost: int = 0
     forgotten_epoch: int = 1
     forgotten_below: int = 0
 
@@ -50,7 +54,8 @@ class Stream:
 
 _COLUMNS = (
     "id, name, source, numbering, epoch, base, frontier, head, position, chain, epoch_began_at, anchored_at,"
-    " stalled_at, gaps_open, unmatched, settle_s, mismatches, suspect_at, forgotten_epoch, forgotten_below"
+    " stalled_at, gaps_open, unmatched, settle_s, mismatches, suspect_at, void, lost, forgotten_epoch,"
+    " forgotten_below"
 )
 
 _ENSURE = text("""
@@ -69,7 +74,7 @@ ASSIGNMENTS = """
     epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
     epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at,
     gaps_open = :gaps_open, unmatched = :unmatched,
-    settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at
+    settle_s = :settle_s, mismatches = :mismatches, suspect_at = :suspect_at, void = :void, lost = :lost
 """
 """What a transaction may change of its stream."""
 

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Double,
     Identity,
     Index,
@@ -17,6 +18,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from bridge.store.tables.base import locked_stream, metadata, stream, time
+
+HOURLY = (
+    *("webhook", "websocket", "replay", "first_webhook", "first_websocket", "first_replay"),
+    *("events", "gaps", "late", "recovered", "conflicts"),
+)
+"""What is counted by the hour: tellings by transport, those that were the first, and entries of the log by kind."""
 
 # One row per stream: its lock is what orders the log. Updated with every batch, so it has no index but its keys.
 # Retention has deleted the log up to ``forgotten``; all its numbers are below ``forgotten_below`` in
@@ -36,6 +43,8 @@ streams = Table(
     Column("chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
     Column("forgotten", BigInteger, nullable=False, server_default="0"),
     Column("forgotten_chain", LargeBinary, nullable=False, server_default=text(r"decode(repeat('00', 32), 'hex')")),
+    Column("void", BigInteger, nullable=False, server_default="0"),
+    Column("lost", BigInteger, nullable=False, server_default="0"),
     Column("forgotten_epoch", Integer, nullable=False, server_default="1"),
     Column("forgotten_below", BigInteger, nullable=False, server_default="0"),
     time("epoch_began_at", nullable=True),
@@ -196,6 +205,24 @@ heard = Table(
     Column("events", BigInteger, nullable=False),
     Column("first", BigInteger, nullable=False),
     time("last_at"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+# What an hour of a stream came to, by the bridge's clock: counts of that hour, and the stream as the hour left it.
+# One row for each hour in which something was stored, so that a report reads hours and no events.
+hours = Table(
+    "hours",
+    metadata,
+    stream(primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in HOURLY),
+    Column("epoch", Integer, nullable=False),
+    Column("frontier", BigInteger),
+    Column("head", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+    Column("void", BigInteger, nullable=False),
+    Column("lost", BigInteger, nullable=False),
     postgresql_with={"fillfactor": "50"},
 )
 

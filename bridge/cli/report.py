@@ -1,0 +1,111 @@
+"""``bridge report``: what became of every number in a period, for whoever signs the day."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.cli import show
+from bridge.cli.database import with_database
+from bridge.cli.edge import PROBLEM, Edge
+from bridge.clock import SystemClock
+from bridge.core.errors import BridgeError
+from bridge.report import Period, Report, make
+from bridge.report.shape import StreamReport
+from bridge.report.sheet import csv_of
+
+DAY = timedelta(days=1)
+COLUMNS = (
+    *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
+    *("gaps", "p95", "webhook", "socket", "replay", "position"),
+)
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def register(app: typer.Typer, edge: Edge) -> None:
+    """Add the command to ``app``."""
+
+    @app.command()
+    def report(
+        day: Annotated[
+            datetime | None,
+            typer.Option(formats=["%Y-%m-%d"], help="A day in UTC; yesterday, if no period is given."),
+        ] = None,
+        since: Annotated[
+            datetime | None, typer.Option("--from", formats=TIMES, help="From this hour, in UTC.")
+        ] = None,
+        until: Annotated[
+            datetime | None, typer.Option("--to", formats=TIMES, help="Before this hour, in UTC.")
+        ] = None,
+        stream: Annotated[str, typer.Option(metavar="GLOB", help="Streams with such a name.")] = "*",
+        form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
+    ) -> None:
+        """What became of every number in a period. Exit code 1 if something was lost, or contradicts itself."""
+        period = period_of(day, since, until, now=SystemClock().now())
+
+        async def read(engine: AsyncEngine) -> Report:
+            async with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+                return await make(connection, period, glob=stream)
+
+        made = with_database(edge.settings(), read)
+        match form:
+            case Format.JSON:
+                show.as_json(made)
+            case Format.CSV:
+                typer.echo(csv_of(made), nl=False)
+            case Format.TABLE:
+                _print(made)
+        if any(one.counts.lost or one.counts.conflicts or one.gaps.lost for one in made.streams):
+            raise typer.Exit(PROBLEM)
+
+
+def period_of(day: datetime | None, since: datetime | None, until: datetime | None, *, now: datetime) -> Period:
+    """The period that was asked for. Raises BridgeError for one that is none, or has not ended its first hour."""
+    if day is not None and (since is not None or until is not None):
+        raise BridgeError("give --day, or --from and --to")
+    if (since is None) != (until is None):
+        raise BridgeError("--from and --to belong together")
+    if since is None or until is None:
+        since = (day or now - DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+        until = since + DAY
+    return Period.of(since.replace(tzinfo=UTC), until.replace(tzinfo=UTC))
+
+
+def _print(report: Report) -> None:
+    show.table(
+        f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC",
+        COLUMNS,
+        [_row(stream) for stream in report.streams],
+        none="no stream of that name",
+    )
+    reasons = sorted({stream.why for stream in report.streams if stream.why is not None})
+    for reason in reasons:
+        typer.echo(f"no completeness: {reason}")
+    for stream in report.streams:
+        for lost in stream.gaps.lost:
+            typer.echo(
+                f"lost: {stream.stream} epoch {lost.epoch}, {lost.axis} {lost.first} to {lost.last}: {lost.lost}"
+            )
+    typer.echo(f"digest {report.digest}")
+
+
+def _row(stream: StreamReport) -> list[object]:
+    counts, ended = stream.counts, stream.ended
+    percent = None if stream.complete_percent is None else f"{stream.complete_percent:g} %"
+    slowest = max((line.p95_s for line in stream.gaps.closed), default=None)
+    return [
+        *(stream.stream, percent, counts.assigned, counts.events, counts.void, counts.lost),
+        *(None if ended is None or counts.void is None else ended.open, counts.late, counts.recovered),
+        *(counts.conflicts, stream.gaps.opened, None if slowest is None else show.seconds(slowest)),
+        *(counts.webhook.told, counts.websocket.told, counts.replay.told, None if ended is None else ended.position),
+    ]

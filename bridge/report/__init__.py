@@ -1,0 +1,6 @@
+"""Reconciliation reports: what became of every number in a period, stream by stream and hour by hour."""
+
+from bridge.report.making import PERIOD_MAX, STREAMS_MAX, Period, make
+from bridge.report.shape import Report
+
+__all__ = ["PERIOD_MAX", "STREAMS_MAX", "Period", "Report", "make"]

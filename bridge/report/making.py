@@ -1,0 +1,153 @@
+"""Making a report: hours as they were counted, gaps as they stood at its end. No event and no entry is read."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from bridge.core.errors import BridgeError
+from bridge.report.shape import (
+    Counts,
+    GapCounts,
+    GapLine,
+    Heard,
+    HourLine,
+    LostRange,
+    Report,
+    Standing,
+    StreamReport,
+    sealed,
+)
+from bridge.store import gap_figures, hours, streams
+from bridge.store.direct import Executes
+from bridge.store.hours import Hour
+from bridge.store.streams import Stream
+
+PERIOD_MAX = timedelta(days=366)
+STREAMS_MAX = 10_000
+LOST_MAX = 1_000
+_HOUR = timedelta(hours=1)
+NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
+NOTHING_PASSED = "no number was settled in this period"
+
+
+class Period(NamedTuple):
+    """From the beginning of one hour to the beginning of another."""
+
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def of(cls, since: datetime, until: datetime) -> "Period":
+        """Raises BridgeError for one that is empty, too long, or does not begin and end with an hour."""
+        if since.astimezone(UTC) != _whole(since) or until.astimezone(UTC) != _whole(until):
+            raise BridgeError("a report covers whole hours: its period begins and ends at minute 0, in UTC")
+        if since >= until:
+            raise BridgeError("the period is empty: it ends before it begins")
+        if until - since > PERIOD_MAX:
+            raise BridgeError(f"the period is too long: at most {PERIOD_MAX.days} days")
+        return cls(since.astimezone(UTC), until.astimezone(UTC))
+
+
+async def make(conn: Executes, period: Period, *, glob: str = "*") -> Report:
+    """The report of the streams whose names match ``glob``; the caller's transaction is what it sees.
+
+    Raises:
+        BridgeError: there are too many streams for one report.
+    """
+    found = await streams.listing(conn, limit=STREAMS_MAX + 1)
+    if len(found) > STREAMS_MAX:
+        raise BridgeError(f"more than {STREAMS_MAX:,} streams: ask for some of them")
+    wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
+    before = await hours.before(conn, [stream.id for stream in wanted], since=period.since)
+    told = [await _stream(conn, stream, before.get(stream.name), period) for stream in wanted]
+    return sealed(Report(since=period.since, until=period.until, streams=told))
+
+
+async def _stream(conn: Executes, stream: Stream, before: Hour | None, period: Period) -> StreamReport:
+    most = (period.until - period.since) // _HOUR
+    read = await hours.read(conn, [stream.id], since=period.since, until=period.until, limit=most)
+    numbered = stream.numbering == "venue"
+    lines, last = [], before
+    for hour in read:
+        lines.append(HourLine(hour.hour, _counts([hour], last, numbered=numbered), _standing(hour)))
+        last = hour
+    counts = _counts(read, before, numbered=numbered)
+    percent, why = _completeness(counts)
+    return StreamReport(
+        stream=stream.name,
+        source=stream.source,
+        numbered_by=stream.numbering,
+        complete_percent=percent,
+        why=why,
+        counts=counts,
+        began=None if before is None else _standing(before),
+        ended=None if last is None else _standing(last),
+        hours=lines,
+        gaps=await _gaps(conn, stream.id, period),
+    )
+
+
+async def _gaps(conn: Executes, stream_id: int, period: Period) -> GapCounts:
+    opened, still = await gap_figures.counts(conn, stream_id, since=period.since, until=period.until)
+    closed = await gap_figures.ended(conn, stream_id, since=period.since, until=period.until)
+    lost = await gap_figures.lost(conn, stream_id, since=period.since, until=period.until, limit=LOST_MAX)
+    in_all = sum(line.gaps for line in closed if line.state == "lost")
+    return GapCounts(
+        opened=opened,
+        open=still,
+        closed=[GapLine(*line) for line in closed],
+        lost=[LostRange(*one) for one in lost],
+        lost_more=max(0, in_all - len(lost)),
+    )
+
+
+def _counts(read: Sequence[Hour], before: Hour | None, *, numbered: bool) -> Counts:
+    """What ``read`` comes to, which follows ``before``."""
+    end = read[-1] if read else before
+    void = _grown(end, before, "void")
+    lost = _grown(end, before, "lost")
+    open_more = _grown(end, before, "open")
+    events = sum(hour.events for hour in read)
+    return Counts(
+        assigned=events + void + lost + open_more if numbered else None,
+        events=events,
+        void=void if numbered else None,
+        lost=lost if numbered else None,
+        open_more=open_more if numbered else None,
+        late=sum(hour.late for hour in read),
+        recovered=sum(hour.recovered for hour in read),
+        conflicts=sum(hour.conflicts for hour in read),
+        gaps=sum(hour.gaps for hour in read),
+        webhook=_heard(read, "webhook"),
+        websocket=_heard(read, "websocket"),
+        replay=_heard(read, "replay"),
+    )
+
+
+def _grown(end: Hour | None, before: Hour | None, name: str) -> int:
+    return int(getattr(end, name, 0)) - int(getattr(before, name, 0))
+
+
+def _heard(read: Sequence[Hour], way: str) -> Heard:
+    told = sum(getattr(hour, way) for hour in read)
+    first = sum(getattr(hour, f"first_{way}") for hour in read)
+    return Heard(told, first, told - first)
+
+
+def _standing(hour: Hour) -> Standing:
+    return Standing(hour.epoch, hour.frontier, hour.head, hour.open, hour.position, hour.chain.hex())
+
+
+def _completeness(counts: Counts) -> tuple[float | None, str | None]:
+    """In percent, cut off and never rounded up to what it is not; and why there is none."""
+    if counts.void is None or counts.lost is None:
+        return None, NOT_NUMBERED
+    passed = counts.events + counts.void + counts.lost
+    if not passed:
+        return None, NOTHING_PASSED
+    return (passed - counts.lost) * 1_000_000 // passed / 10_000, None
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,118 @@
+"""What a report says, as it is written to JSON. Times are UTC; ``since`` is in the period and ``until`` is not."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """Of one transport: how many events it told, how many of them it told first, and how many were repetitions."""
+
+    told: int
+    first: int
+    again: int
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stretch of time came to.
+
+    ``assigned`` numbers are each in one class: told in their turn (``events``), never given out (``void``), gone for
+    good (``lost``), or not settled yet, which is ``open_more`` than at the beginning, or fewer if negative. The four
+    are None where the venue numbers nothing. ``late`` and ``recovered`` were told after their turn: taken for void,
+    or for lost. ``gaps`` counts entries of the log that name what is missing.
+    """
+
+    assigned: int | None
+    events: int
+    void: int | None
+    lost: int | None
+    open_more: int | None
+    late: int
+    recovered: int
+    conflicts: int
+    gaps: int
+    webhook: Heard
+    websocket: Heard
+    replay: Heard
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A stream at the end of an hour. ``chain`` is the value at ``position``; ``open`` counts unsettled numbers."""
+
+    epoch: int
+    frontier: int | None
+    head: int
+    open: int
+    position: int
+    chain: str
+
+
+class HourLine(msgspec.Struct, frozen=True):
+    hour: datetime
+    counts: Counts
+    standing: Standing
+
+
+class GapLine(msgspec.Struct, frozen=True):
+    """Gaps that ended alike: ``state``, by what (``healed_by``), and how long after they were opened."""
+
+    state: str
+    healed_by: str | None
+    gaps: int
+    p50_s: float
+    p95_s: float
+    max_s: float
+
+
+class LostRange(msgspec.Struct, frozen=True):
+    """A gap that ended with something lost. ``axis``: ``sequence``, or ``time`` in milliseconds since 1970."""
+
+    epoch: int
+    first: int
+    last: int
+    axis: str
+    lost: int
+    opened_at: datetime
+    closed_at: datetime
+
+
+class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """``open``: how many were so when the period ended. ``lost`` names at most 1,000; ``lost_more`` counts others."""
+
+    opened: int
+    open: int
+    closed: Sequence[GapLine]
+    lost: Sequence[LostRange]
+    lost_more: int
+
+
+class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
+    """``complete_percent`` of the passed numbers have an event or are void; None for the reason in ``why``."""
+
+    stream: str
+    source: str
+    numbered_by: str
+    complete_percent: float | None
+    why: str | None
+    counts: Counts
+    began: Standing | None
+    ended: Standing | None
+    hours: Sequence[HourLine]
+    gaps: GapCounts
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """``digest``: SHA-256, in hex, of the report's JSON with an empty digest. The same log gives the same one."""
+
+    since: datetime
+    until: datetime
+    streams: Sequence[StreamReport]
+    digest: str = ""
+
+
+def sealed(report: Report) -> Report:
+    """The report with its own digest."""
+    bare = msgspec.structs.replace(report, digest="")
+    return msgspec.structs.replace(report, digest=hashlib.sha256(msgspec.json.encode(bare)).hexdigest())
