@@ -31,10 +31,11 @@ def measured() -> Measured:
             sockets.measure(sockets.SMOKE),
             outage.measure(outage.SMOKE),
             retention.measure(retention.SMOKE),
-            neighbours.measure(neighbours.SMOKE),
         )
 
-    return {figures[0].question: {figure.name: figure for figure in figures} for figures in asyncio.run(measure())}
+    # Thirteen destinations more would leave the others no time.
+    found = [*asyncio.run(measure()), asyncio.run(neighbours.measure(neighbours.SMOKE))]
+    return {figures[0].question: {figure.name: figure for figure in figures} for figures in found}
 
 
 @pytest.mark.slow
