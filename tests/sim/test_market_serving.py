@@ -137,14 +137,27 @@ async def test_connections_are_cut_and_closed_by_the_clock() -> None:
 
 
 async def test_a_silent_venue_says_nothing_until_its_time_is_over() -> None:
-    async with running(faults=Faults(half_open=True)) as venue, venue.socket() as socket:
+    async with running() as venue, venue.socket() as socket:
         await subscribed(socket, "fill")
         await venue.order("silence", seconds=60)
         await venue.order("emit", count=100)
         await socket.send('{"ping":1}')
         assert (await venue.http.get("/_sim/")).json()["silent"]
+        await (await socket.ping())  # the line itself is well: the venue has read what was said before
         await venue.order("silence", seconds=0)
-        assert await hear(socket) == {"pong": 1}, "what was said meanwhile was read late, and pushes are lost"
+        await socket.send('{"ping":2}')
+        assert await hear(socket) == {"pong": 2}, "pushes are lost, and the ping of that time too"
+
+
+async def test_a_half_open_line_is_not_read_from_and_cut_in_the_end() -> None:
+    async with running(faults=Faults(half_open=True)) as venue, venue.socket() as socket:
+        await subscribed(socket, "fill")
+        await venue.order("silence", seconds=60)
+        pong = await socket.ping()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(pong), 0.2)
+        await venue.order("silence", seconds=0)
+        assert await end_of(socket) == 1006
 
 
 async def test_a_venue_that_is_down_refuses_rest_and_cuts_sockets() -> None:

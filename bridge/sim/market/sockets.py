@@ -63,14 +63,19 @@ class Sockets:
                 client.tell(frames)
 
     def attend(self, now: datetime) -> None:
-        """Say what is due by time, and read from the lines unless they are to be half open."""
+        """Say what is due by time. Half open lines are not read from, and are cut in the end.
+
+        Were they taken up again, pings that waited would be answered as if nothing said before them had been lost.
+        """
         silent = self._weather.is_silent(now)
         deaf = silent and self._weather.faults.half_open
         venue_time = self._weather.venue_time(now)
         for client in list(self._clients):
-            if deaf or self._deaf:
-                client.read(not deaf)
-            if not silent:
+            if deaf:
+                client.read(False)
+            elif self._deaf:
+                client.cut()
+            elif not silent:
                 self._say(client, client.session.due(venue_time))
         self._deaf = deaf
 

@@ -109,10 +109,16 @@ def test_a_refusal_is_told_by_its_code_and_never_by_its_text() -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_do_anything_but_be_refused(body: bytes) -> None:
     try:
-        read(body)
+        page = read(body)
     except VenueError:
         return
-    assert json.loads(body)["success"] is True
+    # A row that is no JSON is one that cannot be read: it is counted, and the whole need not be JSON.
+    assert page.malformed == page.rows or json.loads(body)["success"] is True
+
+
+def test_a_row_that_is_no_json_is_counted_as_malformed() -> None:
+    page = read(b'{"success":true,"data":{"events":[%]}}')
+    assert (page.rows, page.malformed, page.events) == (1, 1, ())
 
 
 @given(st.integers(0, 1300), st.binary(min_size=1, max_size=4))
