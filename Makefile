@@ -47,4 +47,4 @@ pins: setup ## renew requirements*.txt from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --allow-unsafe \
-	  --no-header --no-annotate --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	  --no-header --no-annotate --extra dev --extra traces -c requirements.txt -o requirements-dev.txt pyproject.toml
