@@ -103,12 +103,64 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     gaps: GapCounts
 
 
+class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
+    """What a destination was sent in a stretch of time.
+
+    ``delivered`` entries were accepted, ``first_try`` of them the first time that they were posted. ``attempts`` are
+    POSTs, and ``failed`` those of them that were not accepted. ``parked`` were laid aside, ``expired`` deleted
+    undelivered. ``p50_ms`` and ``p99_ms`` are bounds from above, to 1.42 times, of the time from an entry's writing
+    to its acceptance; None where nothing was delivered.
+    """
+
+    delivered: int
+    first_try: int
+    attempts: int
+    failed: int
+    parked: int
+    expired: int
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+class DestinationHour(msgspec.Struct, frozen=True):
+    hour: datetime
+    deliveries: Deliveries
+
+
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a destination was with a stream when the period ended, and ``chain``, the log's value there.
+
+    ``owed``: how many positions of the log it had not dealt with, those included that its filter leaves out.
+    ``oldest_at``: when the first of them was written, None where none was, or it is deleted. ``chain`` is None at
+    position 0, and where the entry is deleted.
+    """
+
+    stream: str
+    position: int
+    chain: str | None
+    owed: int
+    oldest_at: datetime | None
+
+
+class DestinationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """``first_try_percent`` of what was delivered; None where nothing was."""
+
+    destination: str
+    deliveries: Deliveries
+    first_try_percent: float | None
+    owed: int
+    oldest_at: datetime | None
+    streams: Sequence[Acknowledged]
+    hours: Sequence[DestinationHour]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """``digest``: SHA-256, in hex, of the report's JSON with an empty digest. The same log gives the same one."""
 
     since: datetime
     until: datetime
     streams: Sequence[StreamReport]
+    destinations: Sequence[DestinationReport] = ()
     digest: str = ""
 
 
