@@ -108,8 +108,8 @@ class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
 
     ``delivered`` entries were accepted, ``first_try`` of them the first time that they were posted. ``attempts`` are
     POSTs, and ``failed`` those of them that were not accepted. ``parked`` were laid aside, ``expired`` deleted
-    undelivered. ``p50_ms`` and ``p99_ms`` are bounds from above, to 1.42 times, of the time from an entry's writing
-    to its acceptance; None where nothing was delivered.
+    undelivered. ``p50_ms`` and ``p99_ms`` are bounds from above, to 1.42 times, of the time from when an entry
+    was heard to its acceptance; None where nothing was delivered.
     """
 
     delivered: int
