@@ -116,7 +116,7 @@ class Retention:
         with store_errors():
             async with self._engine.begin() as conn:
                 for stream_id, upto in await forgetting.left_behind(conn):
-                    _tell(await forgetting.expire(conn, stream_id=stream_id, upto=upto))
+                    _tell(await forgetting.expire(conn, stream_id=stream_id, upto=upto, now=self._clock.now()))
 
     async def _step(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do ``work`` in a transaction of its own, then leave the database to others for a while."""

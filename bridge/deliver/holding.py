@@ -16,9 +16,10 @@ from bridge.core.destination import DestinationPolicy
 from bridge.deliver.limits import Means
 from bridge.deliver.parcel import Parcel
 from bridge.deliver.posting import Tried
-from bridge.store import attempts, cursors, destinations, parked
+from bridge.store import attempts, cursors, delivery_hours, destinations, parked
 from bridge.store.attempts import Attempt
 from bridge.store.cursors import Claim
+from bridge.store.delivery_hours import Tally
 from bridge.store.engine import store_errors
 
 logger = structlog.get_logger()
@@ -66,6 +67,8 @@ class Holding:
         self._means = means
         self._renewed = claimed
         self._run: _Run | None = None
+        self._tally = Tally()
+        self._counted = claim.position
 
     @property
     def is_settled(self) -> bool:
@@ -86,6 +89,8 @@ class Holding:
         run.latency_max_s = max(run.latency_max_s, tried.latency_s)
         self.failures, self.failing_since = 0, None
         self.accepted += len(parcel.entries)
+        heard_at = [entry.received_at for entry in parcel.entries]
+        self._tally.accept(heard_at, self._means.clock.now(), first_try=tried.failures == 0)
 
     def move(self, position: int, sent: int) -> None:
         """Everything up to ``position`` is dealt with; ``sent`` was the last of it that was accepted."""
@@ -118,12 +123,14 @@ class Holding:
         now = failed.ended_at
         self.failing_since = self.failing_since or now
         due_at = decision.at if isinstance(decision, Retry) else now
+        self._tally.fail()
         async with self._transaction() as conn:
             held = await cursors.fail(
                 conn, self.claim, position=self.position, due_at=due_at, error=decision.error, now=now
             )
             if held:
                 await attempts.add(conn, failed)
+                await self._count(conn)
                 if isinstance(decision, Stop):
                     await destinations.stop(conn, self._policy.name, reason=decision.error, now=now)
         return held
@@ -132,18 +139,21 @@ class Holding:
         """Write a failed attempt down and keep the cursor. False: the cursor is lost."""
         self.failures += 1
         self.failing_since = self.failing_since or failed.ended_at
+        self._tally.fail()
         async with self._transaction() as conn:
             held = await cursors.note_failure(
                 conn, self.claim, failures=self.failures, error=failed.error or "", now=failed.ended_at
             )
             if held:
                 await attempts.add(conn, failed)
+                await self._count(conn)
         return held
 
     async def park(self, failed: Attempt, *, attempts_made: int) -> bool:
         """Lay the entry of ``failed`` aside. False: the cursor is lost."""
         if not await self.note(failed):
             return False
+        self._tally.parked += 1
         async with self._transaction() as conn:
             await parked.add(
                 conn,
@@ -155,6 +165,7 @@ class Holding:
                 error=failed.error or "",
                 now=failed.ended_at,
             )
+            await self._count(conn)
         self.failures, self.failing_since = 0, None
         logger.error(
             "delivery.parked", destination=self._policy.name, stream=self.claim.stream, position=failed.first,
@@ -177,6 +188,8 @@ class Holding:
             )  # fmt: skip
             if wanted is not None and run is not None and recording:
                 run.row_id, run.recorded, run.unrecorded = await self._record(conn, run), renewed, 0
+            if wanted is not None and (accepted or self.position != self._counted):
+                await self._count(conn)
         if wanted is None:
             logger.warning("delivery.fenced", destination=self._policy.name, stream=self.claim.stream)
             return False
@@ -184,6 +197,12 @@ class Holding:
         if run is not None:
             run.fresh = 0
         return wanted
+
+    async def _count(self, conn: AsyncConnection) -> None:
+        """Add what came of it since the last time to the destination's hour, in the cursor's own transaction."""
+        claim, now = self.claim, self._means.clock.now()
+        await delivery_hours.add(conn, claim.destination_id, claim.stream_id, self._tally, now=now)
+        self._tally, self._counted = Tally(), self.position
 
     async def _record(self, conn: AsyncConnection, run: _Run) -> int:
         accepted = Attempt(

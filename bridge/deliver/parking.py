@@ -8,8 +8,9 @@ from bridge.core.destination import DestinationPolicy
 from bridge.deliver.limits import Means
 from bridge.deliver.parcel import Parcel
 from bridge.deliver.posting import Poster
-from bridge.store import log, parked
+from bridge.store import delivery_hours, log, parked
 from bridge.store.cursors import Claim
+from bridge.store.delivery_hours import Tally
 from bridge.store.engine import store_errors
 from bridge.store.parked import Due
 
@@ -34,23 +35,28 @@ async def _send(means: Means, policy: DestinationPolicy, due: Due) -> None:
         async with means.reading.connect() as conn:
             found = await log.read(conn, stream_id=due.stream_id, stream=due.stream, after=due.position - 1, limit=1)
     if not found:
-        await _failed(means, due, status=None, error=FORGOTTEN)
+        await _failed(means, due, Tally(), status=None, error=FORGOTTEN)
         return
     claim = Claim(due.destination_id, due.stream_id, due.stream, 0, 0, 0, 0)
     single = envelope.body(found[0], previous=None)
     parcel = Parcel((found[0],), due.position)
     content = envelope.batch([single], parcel.entries) if policy.batch_max > 1 else single
     tried = await Poster(claim, policy, means).send(parcel, content, failures=due.attempts - 1)
+    now, tally = means.clock.now(), Tally()
     if isinstance(tried.decision, Advance):
+        tally.accept([found[0].received_at], now, first_try=False)
         with store_errors():
             async with means.engine.begin() as conn:
-                await parked.redelivered(conn, due, now=means.clock.now())
+                await parked.redelivered(conn, due, now=now)
+                await delivery_hours.add(conn, due.destination_id, due.stream_id, tally, now=now)
         logger.info("delivery.redelivered", destination=policy.name, stream=due.stream, position=due.position)
         return
-    await _failed(means, due, status=tried.decision.status, error=tried.decision.error)
+    tally.fail()
+    await _failed(means, due, tally, status=tried.decision.status, error=tried.decision.error)
 
 
-async def _failed(means: Means, due: Due, *, status: int | None, error: str) -> None:
+async def _failed(means: Means, due: Due, tally: Tally, *, status: int | None, error: str) -> None:
     with store_errors():
         async with means.engine.begin() as conn:
             await parked.failed(conn, due, status=status, error=error)
+            await delivery_hours.add(conn, due.destination_id, due.stream_id, tally, now=means.clock.now())

@@ -13,11 +13,12 @@ from bridge.store.cursors import Claim
 
 
 class Tried(NamedTuple):
-    """What came of an attempt that began at ``started_at``."""
+    """What came of an attempt that began at ``started_at``, after so many ``failures`` in a row."""
 
     decision: Decision
     started_at: datetime
     latency_s: float
+    failures: int
 
 
 class Poster:
@@ -92,7 +93,7 @@ class Poster:
             failing_since=failing_since,
         )
         means.observe(policy.name, _WORDS.get(type(decision), "unknown"), outcome.latency_s)
-        return Tried(decision, now, outcome.latency_s)
+        return Tried(decision, now, outcome.latency_s, failures)
 
 
 _WORDS = {Advance: "accepted", Stop: "refused", Retry: "unknown"}

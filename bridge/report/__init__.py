@@ -1,6 +1,7 @@
 """Reconciliation reports: what became of every number in a period, stream by stream and hour by hour."""
 
-from bridge.report.making import PERIOD_MAX, STREAMS_MAX, Period, make
+from bridge.report.making import STREAMS_MAX, make
+from bridge.report.period import PERIOD_MAX, Period
 from bridge.report.shape import Report
 
 __all__ = ["PERIOD_MAX", "STREAMS_MAX", "Period", "Report", "make"]

@@ -1,11 +1,11 @@
 """Making a report: hours as they were counted, gaps as they stood at its end. No event and no entry is read."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from bridge.core.errors import BridgeError
+from bridge.report.delivering import delivering
+from bridge.report.period import HOUR, Period
 from bridge.report.shape import (
     Counts,
     GapCounts,
@@ -23,49 +23,33 @@ from bridge.store.direct import Executes
 from bridge.store.hours import Hour
 from bridge.store.streams import Stream
 
-PERIOD_MAX = timedelta(days=366)
 STREAMS_MAX = 10_000
 LOST_MAX = 1_000
-_HOUR = timedelta(hours=1)
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
 NOTHING_PASSED = "no number was settled in this period"
 
 
-class Period(NamedTuple):
-    """From the beginning of one hour to the beginning of another."""
+async def make(conn: Executes, period: Period, *, glob: str = "*", destination: str = "*") -> Report:
+    """The report of the streams whose names match ``glob``, and of the destinations that match ``destination``.
 
-    since: datetime
-    until: datetime
-
-    @classmethod
-    def of(cls, since: datetime, until: datetime) -> "Period":
-        """Raises BridgeError for one that is empty, too long, or does not begin and end with an hour."""
-        if since.astimezone(UTC) != _whole(since) or until.astimezone(UTC) != _whole(until):
-            raise BridgeError("a report covers whole hours: its period begins and ends at minute 0, in UTC")
-        if since >= until:
-            raise BridgeError("the period is empty: it ends before it begins")
-        if until - since > PERIOD_MAX:
-            raise BridgeError(f"the period is too long: at most {PERIOD_MAX.days} days")
-        return cls(since.astimezone(UTC), until.astimezone(UTC))
-
-
-async def make(conn: Executes, period: Period, *, glob: str = "*") -> Report:
-    """The report of the streams whose names match ``glob``; the caller's transaction is what it sees.
+    The caller's transaction is what it sees.
 
     Raises:
-        BridgeError: there are too many streams for one report.
+        BridgeError: there are too many streams, or destinations, for one report.
     """
     found = await streams.listing(conn, limit=STREAMS_MAX + 1)
     if len(found) > STREAMS_MAX:
         raise BridgeError(f"more than {STREAMS_MAX:,} streams: ask for some of them")
     wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
-    before = await hours.before(conn, [stream.id for stream in wanted], since=period.since)
+    ids = [stream.id for stream in wanted]
+    before = await hours.before(conn, ids, since=period.since)
     told = [await _stream(conn, stream, before.get(stream.name), period) for stream in wanted]
-    return sealed(Report(since=period.since, until=period.until, streams=told))
+    sent = await delivering(conn, period, glob=destination, stream_ids=ids)
+    return sealed(Report(since=period.since, until=period.until, streams=told, destinations=sent))
 
 
 async def _stream(conn: Executes, stream: Stream, before: Hour | None, period: Period) -> StreamReport:
-    most = (period.until - period.since) // _HOUR
+    most = (period.until - period.since) // HOUR
     read = await hours.read(conn, [stream.id], since=period.since, until=period.until, limit=most)
     numbered = stream.numbering == "venue"
     lines, last = [], before
@@ -147,7 +131,3 @@ def _completeness(counts: Counts) -> tuple[float | None, str | None]:
     if not passed:
         return None, NOTHING_PASSED
     return (passed - counts.lost) * 1_000_000 // passed / 10_000, None
-
-
-def _whole(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -131,8 +131,8 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """How far a destination was with a stream when the period ended, and ``chain``, the log's value there.
 
     ``owed``: how many positions of the log it had not dealt with, those included that its filter leaves out.
-    ``oldest_at``: when the first of them was written, None where none was, or it is deleted. ``chain`` is None at
-    position 0, and where the entry is deleted.
+    ``oldest_at``: when the first of them was written, None where none was, or it is deleted. ``chain`` is None where
+    nobody had written it down yet.
     """
 
     stream: str
@@ -143,7 +143,10 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DestinationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """``first_try_percent`` of what was delivered; None where nothing was."""
+    """``first_try_percent`` of what was delivered went out in a POST that followed no failure; None if nothing was.
+
+    ``streams`` names at most 1,000; ``streams_more`` counts others.
+    """
 
     destination: str
     deliveries: Deliveries
@@ -151,6 +154,7 @@ class DestinationReport(msgspec.Struct, frozen=True, kw_only=True):
     owed: int
     oldest_at: datetime | None
     streams: Sequence[Acknowledged]
+    streams_more: int
     hours: Sequence[DestinationHour]
 
 

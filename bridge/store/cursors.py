@@ -13,6 +13,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.store import delivery_hours
+from bridge.store.hours import hour_of
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -47,14 +50,22 @@ class Claim:
     checkpoint_at: datetime | None = None
 
 
-_ENSURE = text("""
-INSERT INTO cursors (destination_id, stream_id, position, sent, due_at)
-SELECT d.id, s.id, s.forgotten, s.forgotten, :now
-FROM unnest(CAST(:destination_ids AS int[]), CAST(:stream_ids AS int[])) AS pair (destination_id, stream_id)
-JOIN destinations d ON d.id = pair.destination_id
-JOIN streams s ON s.id = pair.stream_id
-ORDER BY d.id, s.id FOR KEY SHARE OF d
-ON CONFLICT (destination_id, stream_id) DO NOTHING
+_BEGIN_COUNTING = delivery_hours.added("""
+SELECT made.destination_id, made.stream_id, :hour, 0, 0, 0, 0, 0, 0, '{}', made.position, s.forgotten_chain
+FROM made JOIN streams s ON s.id = made.stream_id
+""")
+
+_ENSURE = text(f"""
+WITH made AS (
+    INSERT INTO cursors (destination_id, stream_id, position, sent, due_at)
+    SELECT d.id, s.id, s.forgotten, s.forgotten, :now
+    FROM unnest(CAST(:destination_ids AS int[]), CAST(:stream_ids AS int[])) AS pair (destination_id, stream_id)
+    JOIN destinations d ON d.id = pair.destination_id
+    JOIN streams s ON s.id = pair.stream_id
+    ORDER BY d.id, s.id FOR KEY SHARE OF d
+    ON CONFLICT (destination_id, stream_id) DO NOTHING
+    RETURNING destination_id, stream_id, position)
+{_BEGIN_COUNTING}
 """)
 
 _STREAMS = text("SELECT id, name FROM streams ORDER BY id")
@@ -132,7 +143,7 @@ async def streams(conn: AsyncConnection) -> dict[str, int]:
 async def ensure(conn: AsyncConnection, pairs: Sequence[tuple[int, int]], *, now: datetime) -> None:
     """A cursor at the log's beginning for every (destination id, stream id) that has none."""
     values = {"destination_ids": [d for d, _ in pairs], "stream_ids": [s for _, s in pairs], "now": now}
-    await conn.execute(_ENSURE, values)
+    await conn.execute(_ENSURE, {**values, "hour": hour_of(now)})
 
 
 async def claim(conn: AsyncConnection, wishes: Sequence[Wish], *, now: datetime) -> list[Claim]:

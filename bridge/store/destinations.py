@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.store.direct import Executes
+
 REASON_CHARS_MAX = 500
 
 
@@ -40,6 +42,8 @@ ON CONFLICT (name) DO NOTHING
 """)
 
 _IDS = text("SELECT name, id FROM destinations WHERE name = ANY (CAST(:names AS text[]))")
+
+_NAMED = text("SELECT name, id FROM destinations ORDER BY name LIMIT :limit")
 
 _STOP = text("""
 UPDATE destinations SET state = 'stopped', reason = :reason, changed_at = :now
@@ -88,6 +92,11 @@ async def resume(conn: AsyncConnection, name: str, *, now: datetime) -> bool:
 async def lags(conn: AsyncConnection, *, limit: int = 1000) -> list[Lag]:
     """Every destination's state on every stream that it takes."""
     return [Lag(*row) for row in (await conn.execute(_LAGS, {"limit": limit})).all()]
+
+
+async def named(conn: Executes, *, limit: int) -> dict[str, int]:
+    """The ids of the first ``limit`` destinations, by name."""
+    return dict((await conn.execute(_NAMED, {"limit": limit})).all())
 
 
 async def ids(conn: AsyncConnection, names: Sequence[str]) -> dict[str, int]:

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.errors import BridgeError
+from bridge.store import delivery_hours
+from bridge.store.hours import hour_of
 
 
 class Forgotten(BridgeError):
@@ -107,18 +109,30 @@ UPDATE streams SET forgotten = :upto, forgotten_chain = (SELECT chain FROM gone 
 WHERE id = :stream_id
 """)
 
+# What was accepted ahead of its turn has not expired.
+_COUNT_EXPIRED = delivery_hours.added("""
+SELECT moved.destination_id, moved.stream_id, :hour, 0, 0, 0, 0, 0, moved.position - moved.was - coalesce((
+        SELECT sum(upper(taken) - lower(taken))
+        FROM unnest(moved.ahead * int8multirange(int8range(moved.was + 1, moved.position + 1))) AS taken), 0),
+    '{}', moved.position, s.forgotten_chain
+FROM moved JOIN streams s ON s.id = moved.stream_id
+""")
+
 # The attempt is the fence: what is under way moves nothing back.
-_EXPIRE = text("""
+_EXPIRE = text(f"""
 WITH behind AS (
-    SELECT c.destination_id, c.position FROM cursors c
-    WHERE c.stream_id = :stream_id AND c.position < :upto ORDER BY c.destination_id FOR UPDATE)
-UPDATE cursors c SET position = :upto, sent = :upto, attempt = c.attempt + 1,
-    ahead = c.ahead * int8multirange(int8range(CAST(:upto AS bigint) + 1, NULL)),
-    expired_first = least(c.expired_first, behind.position + 1), expired_last = :upto
-FROM behind, destinations d, streams s
-WHERE c.stream_id = :stream_id AND c.destination_id = behind.destination_id AND d.id = c.destination_id
-  AND s.id = c.stream_id
-RETURNING d.name, s.name, behind.position + 1, c.position
+    SELECT c.destination_id, c.position, c.ahead FROM cursors c
+    WHERE c.stream_id = :stream_id AND c.position < :upto ORDER BY c.destination_id FOR UPDATE),
+moved AS (
+    UPDATE cursors c SET position = :upto, sent = :upto, attempt = c.attempt + 1,
+        ahead = c.ahead * int8multirange(int8range(CAST(:upto AS bigint) + 1, NULL)),
+        expired_first = least(c.expired_first, behind.position + 1), expired_last = :upto
+    FROM behind
+    WHERE c.stream_id = :stream_id AND c.destination_id = behind.destination_id
+    RETURNING c.destination_id, c.stream_id, behind.position AS was, behind.ahead, c.position),
+counted AS ({_COUNT_EXPIRED})
+SELECT d.name, s.name, moved.was + 1, moved.position
+FROM moved JOIN destinations d ON d.id = moved.destination_id JOIN streams s ON s.id = moved.stream_id
 """)
 
 _DISCARD = text("""
@@ -172,14 +186,15 @@ async def step(
     epoch, below = reached or (None, None)
     values = {"stream_id": stream_id, "forgotten": forgotten, "upto": upto, "epoch": epoch, "below": below}
     await conn.execute(_FORGET, values)
-    expired = await expire(conn, stream_id=stream_id, upto=upto)
+    expired = await expire(conn, stream_id=stream_id, upto=upto, now=now)
     discarded = await conn.execute(_DISCARD, {"stream_id": stream_id, "upto": upto, "now": now})
     return Step(upto, upto - forgotten, tuple(expired), discarded.rowcount)
 
 
-async def expire(conn: AsyncConnection, *, stream_id: int, upto: int) -> list[Expired]:
+async def expire(conn: AsyncConnection, *, stream_id: int, upto: int, now: datetime) -> list[Expired]:
     """Move whoever is before ``upto`` there, with what it missed on record; nothing before it is kept any more."""
-    return [Expired(*row) for row in (await conn.execute(_EXPIRE, {"stream_id": stream_id, "upto": upto})).all()]
+    values = {"stream_id": stream_id, "upto": upto, "hour": hour_of(now)}
+    return [Expired(*row) for row in (await conn.execute(_EXPIRE, values)).all()]
 
 
 async def left_behind(conn: AsyncConnection) -> list[tuple[int, int]]:

@@ -59,6 +59,11 @@ class Hour:
         return 0 if self.frontier is None else self.head - self.frontier + 1
 
 
+def hour_of(moment: datetime) -> datetime:
+    """The beginning of its hour, in UTC."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
 _READ = text(f"""
 SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in (*COUNTS, *_STANDING))}
 FROM hours h JOIN streams s ON s.id = h.stream_id
@@ -91,7 +96,7 @@ def values_of_hour(
     now: datetime, *, kinds: Mapping[Kind, int], told: Mapping[str, int], first: Mapping[str, int]
 ) -> dict[str, Any]:
     """What ``added`` is to add, by the names of its parameters. Counters: what is missing is 0."""
-    values: dict[str, Any] = {"hour": now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)}
+    values: dict[str, Any] = {"hour": hour_of(now)}
     for way in _WAYS:
         values[f"hour_{way}"], values[f"hour_first_{way}"] = told.get(way, 0), first.get(way, 0)
     return values | {f"hour_{name}": kinds.get(kind, 0) for name, kind in _KINDS.items()}

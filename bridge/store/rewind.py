@@ -7,6 +7,9 @@ from datetime import datetime
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.store import delivery_hours
+from bridge.store.delivery_hours import Tally
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -73,6 +76,7 @@ async def move(conn: AsyncConnection, destination_id: int, place: Place, positio
     """Let what comes after ``position`` be delivered next, at once; returns where the cursor stands then."""
     values = {"destination_id": destination_id, "stream_id": place.stream_id, "position": position, "now": now}
     moved = await conn.execute(_MOVE, {**values, "forgotten": place.forgotten})
+    await delivery_hours.add(conn, destination_id, place.stream_id, Tally(), now=now)
     return int(moved.scalar_one())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.logs import append_events
@@ -78,6 +79,9 @@ async def test_kills_in_mid_flight_lose_nothing_and_turn_no_order_round(
     assert receiver.positions == set(range(1, EVENTS + 1))
     assert receiver.faults == []
     assert_side_by_side(peer, by_key=receiver.keyed)
+    async with engine.connect() as conn:
+        counted = text("SELECT sum(delivered)::int, max(position)::int FROM delivery_hours")
+        assert (await conn.execute(counted)).one() == (EVENTS, EVENTS), "counted where it is settled, or not at all"
 
 
 def assert_side_by_side(peer: Peer, *, by_key: bool) -> None:
