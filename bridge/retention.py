@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RetentionLimits:
-    """How long entries, and attempts, are kept, and how many rows one step may delete.
+    """How long entries, attempts and reports are kept, and how many rows one step may delete.
 
     The newest ``entries_min`` of each stream are kept however old they are: a read, or a new connection, holds what
     the venue says against them.
@@ -39,6 +39,7 @@ class RetentionLimits:
 
     keep_days: float = 30.0
     attempts_days: float = 30.0
+    reports_days: float = 400.0
     rows_max: int = 1_000
     entries_min: int = 1_000
 
@@ -100,10 +101,11 @@ class Retention:
 
     async def _clear(self, before: datetime) -> int:
         """Clear what lies beside the logs."""
-        attempts_before = self._clock.now() - timedelta(days=self._limits.attempts_days)
-        cleared: Counter[str] = Counter()
+        now, cleared = self._clock.now(), Counter[str]()
+        others = {"attempts": now - timedelta(days=self._limits.attempts_days)}
+        others |= dict.fromkeys(leftovers.REPORTED, now - timedelta(days=self._limits.reports_days))
         for kind in leftovers.KINDS:
-            until = attempts_before if kind == "attempts" else before
+            until = others.get(kind, before)
             clearing = partial(leftovers.clear, kind=kind, before=until, rows_max=self._limits.rows_max)
             while rows := await self._step(clearing):
                 cleared[kind] += rows

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from bridge.config.database import database_url
 from bridge.config.settings import ENVIRONMENT, VENUES, Settings
-from bridge.config.shapes import Destination, Limits, Retention, Shape
+from bridge.config.shapes import Destination, Limits, Reports, Retention, Shape
 from bridge.core.errors import ConfigError
 
 CONFIG_KEY = "BRIDGE_CONFIG"
 CONFIG_DEFAULT = Path("bridge.toml")
 CONFIG_BYTES_MAX = 1024 * 1024
-TABLES = ("bridge", "retention", "sources", "destinations")
+TABLES = ("bridge", "retention", "reports", "sources", "destinations")
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 UNKNOWN_KEY = "is no key known here"
@@ -45,6 +45,7 @@ def load_settings(environ: Mapping[str, str], *, config_path: Path | None = None
     values = loading.environment()
     values["limits"] = loading.build(Limits, loading.table(file, "bridge"), ("bridge",))
     values["retention"] = loading.build(Retention, loading.table(file, "retention"), ("retention",))
+    values["reports"] = loading.build(Reports, loading.table(file, "reports"), ("reports",))
     values["sources"] = {name: loading.source(name, table) for name, table in loading.named(file, "sources")}
     values["destinations"] = {
         name: loading.build(Destination, {**table, "name": name}, ("destinations", name))
@@ -166,7 +167,7 @@ class _Loading:
 
     def _note(self, table: Table, at: Steps, loc: Steps, kind: str, text: str) -> None:
         where = _given(table, loc)
-        if at == () and where and where[0] in ("limits", "retention", "sources", "destinations"):
+        if at == () and where and where[0] in ("limits", "retention", "reports", "sources", "destinations"):
             return  # noted when that part was built
         key = _dotted((*at, *where)) if at else _variable(str(where[0]))
         if any(key == known or key.startswith((f"{known}.", f"{known}[")) for known in self._unresolved):

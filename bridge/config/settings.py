@@ -12,7 +12,7 @@ from bridge.config.cryptomus import Cryptomus
 from bridge.config.playbatman import PlayBatman
 from bridge.config.poloniex_v1 import PoloniexV1
 from bridge.config.poloniex_v3 import PoloniexV3
-from bridge.config.shapes import Destination, Limits, Retention, SealingKeys, Secret, Shape, Text
+from bridge.config.shapes import Destination, Limits, Reports, Retention, SealingKeys, Secret, Shape, Text
 
 Followed = Bybit | Cryptomus | PoloniexV1 | PoloniexV3
 """A source whose events the bridge numbers."""
@@ -45,6 +45,7 @@ class Settings(Shape):
     pg_bin: Path | None = None
     limits: Limits = Limits()
     retention: Retention = Retention()
+    reports: Reports = Reports()
     sources: Annotated[Mapping[str, Source], AfterValidator(MappingProxyType)] = Field(
         default_factory=dict, validate_default=True
     )

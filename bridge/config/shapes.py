@@ -122,14 +122,24 @@ class Retention(Shape):
     """The table ``[retention]``: how long entries, and the attempts to deliver them, are kept.
 
     The newest ``entries_min`` of each stream stay however old they are. ``rows_max`` go in one transaction.
+    ``reports_days`` is for reports, and for the hours that they are made of.
     """
 
     enabled: bool = True
     keep_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
     attempts_days: Annotated[float, Field(ge=1, le=36_500)] = 30.0
+    reports_days: Annotated[float, Field(ge=1, le=36_500)] = 400.0
     entries_min: Count = 1_000
     rows_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     every_s: Annotated[float, Field(ge=1, le=DAY_S)] = 600.0
+
+
+class Reports(Shape):
+    """The table ``[reports]``: the report of each day, in UTC, made ``after_s`` it ended, and kept."""
+
+    enabled: bool = True
+    after_s: Annotated[float, Field(ge=0, le=DAY_S)] = 900.0
+    every_s: Annotated[float, Field(ge=1, le=DAY_S)] = 60.0
 
 
 class Follow(Shape):
@@ -175,6 +185,7 @@ class Policy(Shape):
     stop_after_s: Annotated[float, Field(gt=0, le=366 * DAY_S)] | None = None
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     checkpoint_every_s: Annotated[float, Field(ge=1, le=366 * DAY_S)] | None = None
+    reports: bool = False
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

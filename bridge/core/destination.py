@@ -34,7 +34,8 @@ class DestinationPolicy:
     lead to a loopback, private or otherwise special address. One POST carries up to ``batch_max`` entries, and up to
     ``in_flight_max`` POSTs are under way where the order is by key. ``rate_per_s`` bounds the POSTs of one worker.
     An entry is parked after ``attempts_max`` attempts; a destination that has taken nothing for ``stop_after_s`` is
-    stopped. A checkpoint is sent every ``checkpoint_every`` entries, or ``checkpoint_every_s``.
+    stopped. A checkpoint is sent every ``checkpoint_every`` entries, or ``checkpoint_every_s``, and with ``reports``
+    news of each day's report.
     """
 
     name: str
@@ -56,6 +57,7 @@ class DestinationPolicy:
     stop_after_s: float | None = None
     checkpoint_every: int | None = None
     checkpoint_every_s: float | None = None
+    reports: bool = False
 
 
 def matcher(globs: Sequence[str]) -> Callable[[str], bool]:

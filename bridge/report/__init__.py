@@ -1,7 +1,7 @@
 """Reconciliation reports: what became of every number in a period, stream by stream and hour by hour."""
 
 from bridge.report.making import STREAMS_MAX, make
-from bridge.report.period import PERIOD_MAX, Period
+from bridge.report.period import HOUR, PERIOD_MAX, Period
 from bridge.report.shape import Report
 
-__all__ = ["PERIOD_MAX", "STREAMS_MAX", "Period", "Report", "make"]
+__all__ = ["HOUR", "PERIOD_MAX", "STREAMS_MAX", "Period", "Report", "make"]

@@ -1,4 +1,4 @@
-"""What lies beside the log and is old: proofs, closed gaps, variants, deliveries, attempts. Piece by piece.
+"""What lies beside the log and is old: proofs, closed gaps, variants, attempts, reports. Piece by piece.
 
 None of it is asked for once its numbers are forgotten. What says that something is missing stays: losses, and the
 gaps that ended with one. So do the ids of events that the bridge has numbered: they are how a repetition is known.
@@ -55,6 +55,26 @@ DELETE FROM attempts WHERE id IN (
     SELECT id FROM (SELECT id, ended_at FROM attempts ORDER BY id LIMIT :limit) AS oldest WHERE ended_at < :before)
 """)
 
+# What a report begins with is how the hour before it ended: the last one of each is kept.
+_HOURS = text("""
+DELETE FROM hours WHERE ctid IN (
+    SELECT h.ctid FROM hours h WHERE h.hour < :before
+      AND EXISTS (SELECT 1 FROM hours n WHERE n.stream_id = h.stream_id AND n.hour > h.hour AND n.hour < :before)
+    LIMIT :limit)
+""")
+
+_DELIVERY_HOURS = text("""
+DELETE FROM delivery_hours WHERE ctid IN (
+    SELECT h.ctid FROM delivery_hours h WHERE h.hour < :before
+      AND EXISTS (SELECT 1 FROM delivery_hours n WHERE n.destination_id = h.destination_id
+                  AND n.stream_id = h.stream_id AND n.hour > h.hour AND n.hour < :before)
+    LIMIT :limit)
+""")
+
+_REPORTS = text(
+    "DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE until < :before ORDER BY id LIMIT :limit)"
+)
+
 KINDS: Mapping[str, TextClause] = MappingProxyType(
     {
         "proofs": _PROOFS,
@@ -64,9 +84,15 @@ KINDS: Mapping[str, TextClause] = MappingProxyType(
         "payloads": _PAYLOADS,
         "parked": _PARKED,
         "attempts": _ATTEMPTS,
+        "hours": _HOURS,
+        "delivery_hours": _DELIVERY_HOURS,
+        "reports": _REPORTS,
     }
 )
 """What there is to clear, in the order in which it may be done."""
+
+REPORTED = ("hours", "delivery_hours", "reports")
+"""Those of them that reports are made of, or are."""
 
 
 async def clear(conn: AsyncConnection, *, kind: str, before: datetime, rows_max: int) -> int:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from sqlalchemy import text
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -37,8 +38,8 @@ _POSITIONS = text("SELECT name, position FROM streams ORDER BY name LIMIT 1000")
 class Reads:
     """Connections for those who read; none of them writes."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, engine: AsyncEngine, *, isolation: IsolationLevel = "AUTOCOMMIT") -> None:
+        self._engine = engine.execution_options(isolation_level=isolation)
         self._room = asyncio.Semaphore(READS_SIDE_BY_SIDE_MAX)
 
     @asynccontextmanager

@@ -1,0 +1,178 @@
+"""The report of each day: made once when the day is over, kept, and told to the destinations that ask for it.
+
+What is due is in rows, so that a worker that dies leaves nothing untold; a destination that was told, and whose
+answer was lost, is told again with the same ``webhook-id``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.clock import Clock
+from bridge.core import envelope
+from bridge.core.delivery import Answered
+from bridge.core.destination import DestinationPolicy
+from bridge.core.retry import backoff_s
+from bridge.egress import Egress
+from bridge.report import Period, Report, make
+from bridge.store import reports
+from bridge.store.engine import store_errors
+from bridge.store.reports import Notice
+
+log = structlog.get_logger()
+
+TYPE = "bridge.report"
+STREAM = "bridge.report"
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLimits:
+    """A day is reported ``after_s`` it ended, so that what was on its way is in; up to ``days_max`` at once.
+
+    A destination is told up to ``attempts_max`` times, at most ``retry_max_s`` apart.
+    """
+
+    after_s: float = 900.0
+    days_max: int = 7
+    notices_max: int = 100
+    attempts_max: int = 20
+    retry_first_s: float = 30.0
+    retry_max_s: float = 3_600.0
+
+
+class Reporting:
+    """Makes and tells. ``policies`` is asked who is delivered to now; ``jitter`` gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        egress: Egress,
+        clock: Clock,
+        *,
+        policies: Callable[[], Sequence[DestinationPolicy]],
+        jitter: Callable[[], float],
+        limits: ReportLimits | None = None,
+    ) -> None:
+        self._engine = engine
+        self._egress = egress
+        self._clock = clock
+        self._policies = policies
+        self._jitter = jitter
+        self._limits = limits or ReportLimits()
+
+    async def tick(self) -> int:
+        """Make what is due and tell who waits for it; returns how many reports were made and told.
+
+        Raises:
+            StoreUnavailable: the database is away; what was done so far is done.
+        """
+        return await self._make() + await self._tell()
+
+    async def _make(self) -> int:
+        limits = self._limits
+        ended = self._clock.now() - timedelta(seconds=limits.after_s)
+        today = ended.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        days = [today - DAY * back for back in range(limits.days_max, 0, -1)]
+        with store_errors():
+            async with self._engine.connect() as conn:
+                due = await reports.missing(conn, days)
+        made = 0
+        for day in due:
+            made += await self._keep(Period.of(day, day + DAY))
+        return made
+
+    async def _keep(self, period: Period) -> bool:
+        with store_errors():
+            async with self._engine.execution_options(isolation_level="REPEATABLE READ").connect() as conn:
+                report = await make(conn, period)
+        names = [policy.name for policy in self._policies() if policy.reports]
+        with store_errors():
+            async with self._engine.begin() as conn:
+                kept = await reports.keep(
+                    conn,
+                    since=report.since,
+                    until=report.until,
+                    digest=report.digest,
+                    body=msgspec.json.encode(report),
+                    names=names,
+                    now=self._clock.now(),
+                )
+        if kept:
+            log.info("report.made", day=f"{period.since:%Y-%m-%d}", digest=report.digest, streams=len(report.streams))
+        return kept
+
+    async def _tell(self) -> int:
+        wanted = {policy.name: policy for policy in self._policies()}
+        now, limits = self._clock.now(), self._limits
+        lease_s = limits.notices_max * max((policy.timeout_s for policy in wanted.values()), default=0.0)
+        with store_errors():
+            async with self._engine.begin() as conn:
+                due = await reports.take(
+                    conn, list(wanted), now=now, until=now + timedelta(seconds=lease_s), limit=limits.notices_max
+                )
+        return sum([await self._post(notice, wanted[notice.destination]) for notice in due])
+
+    async def _post(self, notice: Notice, policy: DestinationPolicy) -> bool:
+        now = self._clock.now()
+        content = told(msgspec.json.decode(notice.body, type=Report), now)
+        outcome = await self._egress.post(
+            policy.url,
+            envelope.notice_headers(
+                STREAM,
+                content,
+                f"{TYPE}:{policy.name}:{notice.report.since.isoformat()}:{notice.report.digest}",
+                keys=policy.secrets,
+                timestamp_s=int(now.timestamp()),
+                attempt=notice.attempts,
+            ),
+            content,
+            timeout_s=policy.timeout_s,
+            allow_private=policy.allow_private,
+        )
+        if isinstance(outcome, Answered) and 200 <= outcome.status < 300:
+            error = None
+        else:
+            error = f"answered {outcome.status}" if isinstance(outcome, Answered) else outcome.reason
+        with store_errors():
+            async with self._engine.begin() as conn:
+                if error is None:
+                    await reports.told(conn, notice, now=self._clock.now())
+                else:
+                    await reports.failed(conn, notice, error=error, due_at=self._again_at(notice))
+        if error is None:
+            log.info("report.told", destination=policy.name, day=f"{notice.report.since:%Y-%m-%d}")
+        else:
+            log.warning("report.untold", destination=policy.name, error=error, attempt=notice.attempts)
+        return error is None
+
+    def _again_at(self, notice: Notice) -> datetime | None:
+        limits = self._limits
+        if notice.attempts >= limits.attempts_max:
+            return None
+        wait_s = backoff_s(
+            notice.attempts, first_s=limits.retry_first_s, max_s=limits.retry_max_s, jitter=self._jitter()
+        )
+        return self._clock.now() + timedelta(seconds=wait_s)
+
+
+def told(report: Report, now: datetime) -> bytes:
+    """What a destination is told of a report: its totals, its digest, and where the whole of it is."""
+    counts = [stream.counts for stream in report.streams]
+    return envelope.notice(
+        TYPE,
+        STREAM,
+        now,
+        since=report.since.isoformat(),
+        until=report.until.isoformat(),
+        digest=report.digest,
+        path=f"/v1/reports/{report.since:%Y-%m-%d}",
+        streams=len(counts),
+        **{name: sum(getattr(one, name) for one in counts) for name in ("events", "late", "recovered", "conflicts")},
+        **{name: sum(getattr(one, name) or 0 for one in counts) for name in ("assigned", "void", "lost")},
+        gaps_open=sum(stream.gaps.open for stream in report.streams),
+    )

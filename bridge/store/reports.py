@@ -1,0 +1,137 @@
+"""Reports as they were made, kept to the byte, and who is to be told of each."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+ERROR_CHARS_MAX = 500
+
+
+class Kept(NamedTuple):
+    """A report that is kept, without its text."""
+
+    id: int
+    since: datetime
+    until: datetime
+    made_at: datetime
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A destination that is to be told of a report, and how often that was tried."""
+
+    report: Kept
+    destination_id: int
+    destination: str
+    attempts: int
+    body: bytes
+
+
+_KEEP = text("""
+INSERT INTO reports (since, until, made_at, digest, body) VALUES (:since, :until, :made_at, :digest, :body)
+ON CONFLICT (since, until) DO NOTHING RETURNING id
+""")
+
+_TELL = text("""
+INSERT INTO report_notices (report_id, destination_id, due_at)
+SELECT :report_id, id, :now FROM destinations WHERE name = ANY (CAST(:names AS text[])) ORDER BY id FOR KEY SHARE
+""")
+
+_LISTING = text("""
+SELECT id, since, until, made_at, digest FROM reports
+WHERE CAST(:before AS bigint) IS NULL OR id < :before ORDER BY id DESC LIMIT :limit
+""")
+
+_BODY = text("SELECT body FROM reports WHERE since = :since AND until = :until")
+
+_MISSING = text("""
+SELECT day FROM unnest(CAST(:days AS timestamptz[])) AS day
+WHERE NOT EXISTS (SELECT 1 FROM reports WHERE since = day AND until = day + interval '24 hours')
+  AND EXISTS (SELECT 1 FROM hours WHERE hour < day + interval '24 hours')
+ORDER BY day
+""")
+
+# Claimed by moving what is due: whoever dies with it leaves it due again then.
+_TAKE = text("""
+WITH taken AS (
+    SELECT n.report_id, n.destination_id FROM report_notices n
+    JOIN destinations d ON d.id = n.destination_id AND d.state = 'active'
+    WHERE n.due_at <= :now AND d.name = ANY (CAST(:names AS text[]))
+    ORDER BY n.due_at LIMIT :limit FOR UPDATE OF n SKIP LOCKED)
+UPDATE report_notices n SET due_at = :until, attempts = n.attempts + 1
+FROM taken, reports r, destinations d
+WHERE n.report_id = taken.report_id AND n.destination_id = taken.destination_id AND r.id = n.report_id
+  AND d.id = n.destination_id
+RETURNING r.id, r.since, r.until, r.made_at, r.digest, d.id, d.name, n.attempts, r.body
+""")
+
+_END = text("""
+UPDATE report_notices SET due_at = :due_at, told_at = :told_at, error = :error
+WHERE report_id = :report_id AND destination_id = :destination_id
+""")
+
+
+async def keep(
+    conn: AsyncConnection,
+    *,
+    since: datetime,
+    until: datetime,
+    digest: str,
+    body: bytes,
+    names: Sequence[str],
+    now: datetime,
+) -> bool:
+    """Keep a report, ``body`` as JSON, and let the destinations of these ``names`` be told. False: there is one."""
+    values = {"since": since, "until": until, "made_at": now, "digest": digest, "body": zlib.compress(body)}
+    report_id = (await conn.execute(_KEEP, values)).scalar_one_or_none()
+    if report_id is None:
+        return False
+    await conn.execute(_TELL, {"report_id": report_id, "names": list(names), "now": now})
+    return True
+
+
+async def missing(conn: AsyncConnection, days: Sequence[datetime]) -> list[datetime]:
+    """Those of ``days``, each by its beginning, of which no report is kept, and there is something to report."""
+    return list((await conn.execute(_MISSING, {"days": list(days)})).scalars())
+
+
+async def listing(conn: AsyncConnection, *, before: int | None, limit: int) -> list[Kept]:
+    """The newest first; those older than the one of id ``before``."""
+    return [Kept(*row) for row in (await conn.execute(_LISTING, {"before": before, "limit": limit})).all()]
+
+
+async def body(conn: AsyncConnection, *, since: datetime, until: datetime) -> bytes | None:
+    """The JSON of the report of exactly that period, if one is kept."""
+    found = (await conn.execute(_BODY, {"since": since, "until": until})).scalar_one_or_none()
+    return None if found is None else zlib.decompress(found)
+
+
+async def take(
+    conn: AsyncConnection, names: Sequence[str], *, now: datetime, until: datetime, limit: int
+) -> list[Notice]:
+    """Take up what is due to be told to the destinations of these ``names``; it is due again at ``until``."""
+    rows = (await conn.execute(_TAKE, {"names": list(names), "now": now, "until": until, "limit": limit})).all()
+    return [Notice(Kept(*row[:5]), row[5], row[6], row[7], zlib.decompress(row[8])) for row in rows]
+
+
+async def told(conn: AsyncConnection, notice: Notice, *, now: datetime) -> None:
+    """It was accepted."""
+    await _end(conn, notice, due_at=None, told_at=now, error=None)
+
+
+async def failed(conn: AsyncConnection, notice: Notice, *, error: str, due_at: datetime | None) -> None:
+    """It was not accepted; without ``due_at`` it is given up."""
+    await _end(conn, notice, due_at=due_at, told_at=None, error=error[:ERROR_CHARS_MAX])
+
+
+async def _end(
+    conn: AsyncConnection, notice: Notice, *, due_at: datetime | None, told_at: datetime | None, error: str | None
+) -> None:
+    values = {"report_id": notice.report.id, "destination_id": notice.destination_id}
+    await conn.execute(_END, {**values, "due_at": due_at, "told_at": told_at, "error": error})

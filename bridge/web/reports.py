@@ -1,0 +1,109 @@
+"""Reports by HTTP: those that are kept, and those that are made for whoever asks, in each of their forms."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import msgspec
+from anyio.to_thread import run_sync
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.core.errors import BridgeError
+from bridge.core.event import SEQUENCE_MAX
+from bridge.report import HOUR, PERIOD_MAX, Period, Report, make
+from bridge.report.sheet import csv_of
+from bridge.store import reports
+from bridge.store.tokens import Scope
+from bridge.web import parameters
+from bridge.web.destinations import Routes
+from bridge.web.problems import BadParameter
+from bridge.web.pull import Reads
+from bridge.web.told import told
+
+LIMIT_DEFAULT = 100
+EVERYTHING = "*"
+DAY = re.compile(r"20\d{2}-\d{2}-\d{2}", re.ASCII)
+HOURS_MAX = PERIOD_MAX // HOUR
+
+FORMS: Mapping[str, tuple[str, Callable[[Report], bytes]]] = MappingProxyType(
+    {
+        "json": ("application/json", msgspec.json.encode),
+        "csv": ("text/csv; charset=utf-8", lambda report: csv_of(report).encode()),
+    }
+)
+"""What a report may be written as: its media type, and how it is written."""
+
+
+class Reports:
+    """Answers from ``engine``; a page holds at most ``page_max`` reports."""
+
+    def __init__(self, engine: AsyncEngine, *, page_max: int) -> None:
+        self._reads = Reads(engine)
+        self._steady = Reads(engine, isolation="REPEATABLE READ")
+        self._page_max = page_max
+
+    def routes(self) -> Routes:
+        """By the scope that they need."""
+        return {
+            Scope.READ: [
+                Route("/reports", self.listing),
+                Route("/reports/{day}", self.report),
+            ]
+        }
+
+    async def listing(self, request: Request) -> Response:
+        """The newest first; ``next`` is what to give as ``before`` for older ones, null where there are none."""
+        parameters.only(request, "before", "limit")
+        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
+        limit = parameters.limit(request, default=LIMIT_DEFAULT, most=self._page_max)
+        async with self._reads.connection() as connection:
+            found = await reports.listing(connection, before=before, limit=limit)
+        kept = [one._asdict() for one in found]
+        return told({"reports": kept, "next": found[-1].id if len(found) == limit else None})
+
+    async def report(self, request: Request) -> Response:
+        """The report of a day, or of some hours: the one that is kept, or else one that is made now."""
+        parameters.only(request, "hour", "hours", "stream", "destination", "format")
+        hour = parameters.whole(request, "hour", default=0, least=0, most=23)
+        hours = parameters.whole(request, "hours", default=24, least=1, most=HOURS_MAX)
+        assert hour is not None
+        assert hours is not None
+        since = _day(request.path_params["day"]) + hour * HOUR
+        return await self._told(request, Period.of(since, since + hours * HOUR))
+
+    async def _told(self, request: Request, period: Period) -> Response:
+        form = parameters.word(request, "format", tuple(FORMS)) or "json"
+        stream = parameters.text(request, "stream") or EVERYTHING
+        destination = parameters.text(request, "destination") or EVERYTHING
+        report = None
+        if (stream, destination) == (EVERYTHING, EVERYTHING):
+            report = await self._kept(period)
+        if report is None:
+            try:
+                async with self._steady.connection() as connection:
+                    report = await make(connection, period, glob=stream, destination=destination)
+            except BridgeError as error:
+                raise BadParameter("stream", str(error)) from None
+        media_type, write = FORMS[form]
+        name = f"bridge-{period.since:%Y-%m-%d}.{form}"
+        headers = {"content-disposition": f'inline; filename="{name}"', "etag": f'"{report.digest}"'}
+        return Response(await run_sync(write, report), media_type=media_type, headers=headers)
+
+    async def _kept(self, period: Period) -> Report | None:
+        async with self._reads.connection() as connection:
+            body = await reports.body(connection, since=period.since, until=period.until)
+        return None if body is None else msgspec.json.decode(body, type=Report)
+
+
+def _day(given: str) -> datetime:
+    """Raises BadParameter for what is no day of these centuries."""
+    try:
+        if DAY.fullmatch(given):
+            return datetime.fromisoformat(given).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise BadParameter("day", "must be a day in UTC, such as 2026-01-31")
