@@ -1,0 +1,232 @@
+"""The report of each day: made once, kept to the byte, told to who asks until it is taken, and deleted in time."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from standardwebhooks import Webhook
+
+from bridge.clock import ManualClock
+from bridge.core.delivery import Answered, NotSent, Outcome
+from bridge.core.destination import DestinationPolicy
+from bridge.report import Period, make
+from bridge.reporting import Reporting, ReportLimits
+from bridge.retention import Retention, RetentionLimits
+from tests.consuming import KEY
+from tests.deliver.sending import deliverer
+from tests.logs import START, append_events
+from tests.test_retention import NoPause
+from tests.web.serving import reading
+
+pytestmark = pytest.mark.anyio
+
+DAY = timedelta(days=1)
+MIDNIGHT = START.replace(hour=0, minute=0, second=0, microsecond=0)
+NEXT = MIDNIGHT + DAY
+LIMITS = ReportLimits(after_s=900, attempts_max=3, retry_first_s=10, retry_max_s=100)
+OK = Answered(204, None, "", 0.001)
+
+
+class Post:
+    """An egress that answers as it is told, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.answer: Outcome = OK
+        self.sent: list[tuple[str, dict[str, str], bytes]] = []
+
+    async def post(self, url: str, headers: Any, body: bytes, *, timeout_s: float, allow_private: bool) -> Outcome:
+        self.sent.append((url, dict(headers), body))
+        return self.answer
+
+
+def policy(name: str, *, reports: bool) -> DestinationPolicy:
+    return DestinationPolicy(name, f"http://{name}", (KEY,), reports=reports)
+
+
+POLICIES = (policy("ledger", reports=True), policy("audit", reports=False))
+
+
+@pytest.fixture
+def clock() -> NoPause:
+    return NoPause(START)  # an hour before midnight
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+async def reporting(engine: AsyncEngine, post: Post, clock: NoPause) -> Reporting:
+    """Both destinations have a row; the log has five entries."""
+    await append_events(engine, "pb.events", 5)
+    await deliverer(engine, post, clock, *POLICIES).drain()
+    post.sent.clear()
+    return reporter(engine, post, clock)
+
+
+def reporter(
+    engine: AsyncEngine,
+    post: Post,
+    clock: ManualClock,
+    policies: Callable[[], Sequence[DestinationPolicy]] = lambda: POLICIES,
+) -> Reporting:
+    return Reporting(engine, post, clock, policies=policies, jitter=lambda: 0.5, limits=LIMITS)
+
+
+async def ask(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
+    async with engine.begin() as conn:
+        return [tuple(row) for row in (await conn.execute(text(statement))).all()]
+
+
+async def test_a_day_is_reported_once_when_it_is_over_and_signed_to_who_asked(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    assert await reporting.tick() == 0, "the day is not over"
+    clock.advance(3600)
+    assert await reporting.tick() == 0, "what was on its way may not be in yet"
+    clock.advance(900)
+    assert await reporting.tick() == 2
+    assert await reporting.tick() == 0
+    [(url, headers, body)] = post.sent
+    assert url == "http://ledger"
+    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert headers["webhook-signature"] == Webhook(KEY).sign(headers["webhook-id"], at, body.decode())
+    told = json.loads(body)
+    [(since, digest)] = await ask(engine, "SELECT since, digest FROM reports")
+    assert since == MIDNIGHT
+    assert (told["type"], told["position"], told["digest"]) == ("bridge.report", None, digest)
+    assert (told["events"], told["streams"], told["lost"]) == (5, 1, 0)
+    assert told["path"] == "/v1/reports/2026-02-18"
+    async with reading(engine) as client:
+        kept = (await client.get(told["path"])).content
+    assert json.loads(kept)["digest"] == digest
+
+
+async def test_a_day_without_a_bridge_is_not_reported_and_one_without_a_worker_is_made_good(
+    engine: AsyncEngine, clock: NoPause, reporting: Reporting
+) -> None:
+    clock.advance(3 * 86_400)
+    assert await reporting.tick() == 6
+    found = await ask(engine, "SELECT since FROM reports ORDER BY since")
+    assert [since for (since,) in found] == [MIDNIGHT + n * DAY for n in range(3)]
+
+
+async def test_who_does_not_take_it_is_told_again_with_the_same_id_and_in_the_end_given_up(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    post.answer = Answered(500, None, "not today", 0.1)
+    clock.advance(3600 + 900)
+    assert await reporting.tick() == 1
+    assert await reporting.tick() == 0
+    assert len(post.sent) == 1, "it waits before it tries again"
+    clock.advance(60)
+    await reporting.tick()
+    post.answer = NotSent("no route", 0.1)
+    clock.advance(120)
+    await reporting.tick()
+    clock.advance(86_400 / 2)
+    await reporting.tick()
+    assert len({headers["webhook-id"] for _, headers, _ in post.sent}) == 1
+    assert [headers["bridge-attempt"] for _, headers, _ in post.sent] == ["1", "2", "3"]
+    assert await ask(engine, "SELECT due_at, told_at, error FROM report_notices") == [(None, None, "no route")]
+
+
+async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    class Killed(Exception):
+        pass
+
+    class Deadly(Post):
+        async def post(self, *_: Any, **__: Any) -> Outcome:
+            raise Killed
+
+    clock.advance(3600 + 900)
+    with pytest.raises(Killed):
+        await reporter(engine, Deadly(), clock).tick()
+    assert await reporting.tick() == 0, "it may still be under way"
+    clock.advance(LIMITS.notices_max * POLICIES[0].timeout_s)
+    assert await reporting.tick() == 1
+    assert len(post.sent) == 1
+
+
+async def test_two_workers_make_one_report_and_tell_it_once(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    clock.advance(3600 + 900)
+    other = reporter(engine, post, clock)
+    period = Period.of(MIDNIGHT, NEXT)
+    assert await reporting._keep(period)
+    assert not await other._keep(period)
+    assert (await other._tell(), await reporting._tell()) == (1, 0)
+
+
+async def test_what_is_kept_is_what_was_made_even_if_the_log_has_changed_since(
+    engine: AsyncEngine, clock: NoPause, reporting: Reporting
+) -> None:
+    clock.advance(3600 + 900)
+    await reporting.tick()
+    async with engine.connect() as conn:
+        made = msgspec.json.encode(await make(conn, Period.of(MIDNIGHT, NEXT)))
+    await ask(engine, "UPDATE hours SET events = events + 1 RETURNING 1")
+    async with reading(engine) as client:
+        assert (await client.get("/v1/reports/2026-02-18")).content == made
+        anew = (await client.get("/v1/reports/2026-02-18?stream=pb.*")).json()
+        assert anew["streams"][0]["counts"]["events"] == 6
+
+
+async def test_reports_are_listed_by_pages_and_made_for_hours_streams_and_destinations(
+    engine: AsyncEngine, clock: NoPause, reporting: Reporting
+) -> None:
+    clock.advance(2 * 86_400)
+    await reporting.tick()
+    async with reading(engine) as client:
+        page = (await client.get("/v1/reports?limit=1")).json()
+        [newest] = page["reports"]
+        [older] = (await client.get(f"/v1/reports?limit=2&before={page['next']}")).json()["reports"]
+        assert (newest["since"], older["since"]) == ("2026-02-19T00:00:00Z", "2026-02-18T00:00:00Z")
+        hour = (await client.get("/v1/reports/2026-02-18?hour=23&hours=1&destination=led*")).json()
+        assert (hour["since"], hour["until"]) == ("2026-02-18T23:00:00Z", "2026-02-19T00:00:00Z")
+        assert [one["destination"] for one in hour["destinations"]] == ["ledger"]
+        assert hour["destinations"][0]["deliveries"]["delivered"] == 5
+        nothing = (await client.get("/v1/reports/2026-02-18?hour=22&hours=1")).json()
+        assert nothing["streams"][0]["counts"]["events"] == 0
+        sheet = await client.get("/v1/reports/2026-02-18?format=csv")
+        assert sheet.headers["content-type"] == "text/csv; charset=utf-8"
+        assert sheet.text.splitlines()[1].startswith("pb.events,2026-02-18T23:00:00Z,5,5,")
+        for wrong in ("2026-02-30", "today", "2026-02-18?hour=24", "2026-02-18?hours=0", "2026-02-18?format=xls"):
+            assert (await client.get(f"/v1/reports/{wrong}")).status_code == 400
+
+
+async def test_what_reports_are_made_of_goes_in_time_but_for_what_the_next_one_begins_with(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    clock.advance(3600)
+    await append_events(engine, "pb.events", 2)
+    await ask(engine, f"UPDATE hours SET hour = '{NEXT.isoformat()}', position = 7 RETURNING 1")
+    await ask(
+        engine,
+        "INSERT INTO hours SELECT stream_id, hour - interval '1 hour' * n, webhook, websocket, replay, first_webhook,"
+        " first_websocket, first_replay, events, gaps, late, recovered, conflicts, epoch, frontier, head,"
+        " position - n, chain, void, lost FROM hours, generate_series(1, 6) AS n RETURNING 1",
+    )
+    await deliverer(engine, post, clock, *POLICIES).drain()
+    clock.advance(900)
+    await reporting.tick()
+    clock.advance(10 * 86_400 - 900 - 2 * 3600)
+    await Retention(engine, clock, RetentionLimits(reports_days=10, rows_max=2)).tick()
+    left = await ask(engine, "SELECT hour FROM hours ORDER BY hour")
+    assert [hour for (hour,) in left] == [NEXT - timedelta(hours=n) for n in (2, 1, 0)]
+    assert len(await ask(engine, "SELECT 1 FROM delivery_hours")) == 4
+    assert await ask(engine, "SELECT count(*) FROM reports") == [(1,)]
+    clock.advance(86_400)
+    await Retention(engine, clock, RetentionLimits(reports_days=10, rows_max=2)).tick()
+    assert await ask(engine, "SELECT hour, position FROM hours") == [(NEXT, 7)]
+    assert len(await ask(engine, "SELECT 1 FROM delivery_hours")) == 2
+    assert await ask(engine, "SELECT count(*) FROM reports") == [(0,)]
