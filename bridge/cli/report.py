@@ -13,13 +13,17 @@ from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
 from bridge.report import Period, Report, make
-from bridge.report.shape import StreamReport
-from bridge.report.sheet import csv_of
+from bridge.report.shape import DestinationReport, StreamReport
+from bridge.report.sheet import csv_of, deliveries_csv_of
 
 DAY = timedelta(days=1)
 COLUMNS = (
     *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
     *("gaps", "p95", "webhook", "socket", "replay", "position"),
+)
+DELIVERY_COLUMNS = (
+    *("destination", "delivered", "first try", "attempts", "p50", "p99", "owed", "oldest"),
+    *("parked", "expired"),
 )
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -30,6 +34,7 @@ class Format(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+    DELIVERIES_CSV = "deliveries-csv"
 
 
 def register(app: typer.Typer, edge: Edge) -> None:
@@ -48,6 +53,7 @@ def register(app: typer.Typer, edge: Edge) -> None:
             datetime | None, typer.Option("--to", formats=TIMES, help="Before this hour, in UTC.")
         ] = None,
         stream: Annotated[str, typer.Option(metavar="GLOB", help="Streams with such a name.")] = "*",
+        destination: Annotated[str, typer.Option(metavar="GLOB", help="Destinations with such a name.")] = "*",
         form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
     ) -> None:
         """What became of every number in a period. Exit code 1 if something was lost, or contradicts itself."""
@@ -55,7 +61,7 @@ def register(app: typer.Typer, edge: Edge) -> None:
 
         async def read(engine: AsyncEngine) -> Report:
             async with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
-                return await make(connection, period, glob=stream)
+                return await make(connection, period, glob=stream, destination=destination)
 
         made = with_database(edge.settings(), read)
         match form:
@@ -63,6 +69,8 @@ def register(app: typer.Typer, edge: Edge) -> None:
                 show.as_json(made)
             case Format.CSV:
                 typer.echo(csv_of(made), nl=False)
+            case Format.DELIVERIES_CSV:
+                typer.echo(deliveries_csv_of(made), nl=False)
             case Format.TABLE:
                 _print(made)
         if any(one.counts.lost or one.counts.conflicts or one.gaps.lost for one in made.streams):
@@ -88,6 +96,9 @@ def _print(report: Report) -> None:
         [_row(stream) for stream in report.streams],
         none="no stream of that name",
     )
+    if report.destinations:
+        rows = [_delivery_row(one) for one in report.destinations]
+        show.table("destinations", DELIVERY_COLUMNS, rows, none="")
     reasons = sorted({stream.why for stream in report.streams if stream.why is not None})
     for reason in reasons:
         typer.echo(f"no completeness: {reason}")
@@ -108,4 +119,15 @@ def _row(stream: StreamReport) -> list[object]:
         *(None if ended is None or counts.void is None else ended.open, counts.late, counts.recovered),
         *(counts.conflicts, stream.gaps.opened, None if slowest is None else show.seconds(slowest)),
         *(counts.webhook.told, counts.websocket.told, counts.replay.told, None if ended is None else ended.position),
+    ]
+
+
+def _delivery_row(one: DestinationReport) -> list[object]:
+    told = one.deliveries
+    percent = None if one.first_try_percent is None else f"{one.first_try_percent:g} %"
+    p50, p99 = (None if ms is None else f"{ms:g} ms" for ms in (told.p50_ms, told.p99_ms))
+    oldest = None if one.oldest_at is None else f"{one.oldest_at:%Y-%m-%d %H:%M:%S}"
+    return [
+        *(one.destination, told.delivered, percent, told.attempts, p50, p99),
+        *(one.owed, oldest, told.parked, told.expired),
     ]

@@ -1,25 +1,32 @@
-"""A report as a sheet: one row for each hour of each stream, as CSV that a spreadsheet opens as it is."""
+"""A report as sheets: a row for each hour of each stream, or of each destination, as CSV that a spreadsheet opens."""
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 
-from bridge.report.shape import HourLine, Report, StreamReport
+from bridge.report.shape import DestinationHour, HourLine, Report, StreamReport
 
 COLUMNS = (
     *("stream", "hour", "assigned", "events", "void", "lost", "open_more", "late", "recovered", "conflicts", "gaps"),
     *("webhook_told", "webhook_first", "websocket_told", "websocket_first", "replay_told", "replay_first"),
     *("epoch", "frontier", "head", "open", "position", "chain"),
 )
+DELIVERY_COLUMNS = (
+    *("destination", "hour", "delivered", "first_try", "attempts", "failed", "parked", "expired"),
+    *("p50_ms", "p99_ms"),
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(report: Report) -> str:
-    """CSV as RFC 4180 has it, with a line of names. What is unknowable is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(stream, line) for stream in report.streams for line in stream.hours)
-    return out.getvalue()
+    """The hours of streams, as RFC 4180 has it, with a line of names. What is unknowable is empty."""
+    return _written(COLUMNS, (_row(stream, line) for stream in report.streams for line in stream.hours))
+
+
+def deliveries_csv_of(report: Report) -> str:
+    """The hours of destinations, likewise."""
+    rows = (_delivered(one.destination, line) for one in report.destinations for line in one.hours)
+    return _written(DELIVERY_COLUMNS, rows)
 
 
 def inert(text: str) -> str:
@@ -36,3 +43,19 @@ def _row(stream: StreamReport, line: HourLine) -> list[object]:
         *(counts.late, counts.recovered, counts.conflicts, counts.gaps, *heard),
         *(standing.epoch, standing.frontier, standing.head, standing.open, standing.position, standing.chain),
     ]
+
+
+def _delivered(destination: str, line: DestinationHour) -> list[object]:
+    told = line.deliveries
+    return [
+        *(inert(destination), line.hour.strftime("%Y-%m-%dT%H:%M:%SZ"), told.delivered, told.first_try),
+        *(told.attempts, told.failed, told.parked, told.expired, told.p50_ms, told.p99_ms),
+    ]
+
+
+def _written(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return out.getvalue()

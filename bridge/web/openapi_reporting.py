@@ -132,7 +132,7 @@ PATHS: dict[str, Schema] = {
                 ref("Report"),
                 "The report.",
                 problems={"400": "A parameter cannot be used; the member parameter says which."},
-                **{media_type.partition(";")[0]: {"schema": TEXT} for media_type, _ in list(FORMS.values())[1:]},
+                **{media_type.partition(";")[0]: {"schema": TEXT} for media_type, *_ in list(FORMS.values())[1:]},
             ),
         )
     },

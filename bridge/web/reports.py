@@ -15,7 +15,7 @@ from starlette.routing import Route
 from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
 from bridge.report import HOUR, PERIOD_MAX, Period, Report, make
-from bridge.report.sheet import csv_of
+from bridge.report.sheet import csv_of, deliveries_csv_of
 from bridge.store import reports
 from bridge.store.tokens import Scope
 from bridge.web import parameters
@@ -29,13 +29,18 @@ EVERYTHING = "*"
 DAY = re.compile(r"20\d{2}-\d{2}-\d{2}", re.ASCII)
 HOURS_MAX = PERIOD_MAX // HOUR
 
-FORMS: Mapping[str, tuple[str, Callable[[Report], bytes]]] = MappingProxyType(
+FORMS: Mapping[str, tuple[str, str, Callable[[Report], bytes]]] = MappingProxyType(
     {
-        "json": ("application/json", msgspec.json.encode),
-        "csv": ("text/csv; charset=utf-8", lambda report: csv_of(report).encode()),
+        "json": ("application/json", ".json", msgspec.json.encode),
+        "csv": ("text/csv; charset=utf-8", ".csv", lambda report: csv_of(report).encode()),
+        "deliveries-csv": (
+            "text/csv; charset=utf-8",
+            "-deliveries.csv",
+            lambda report: deliveries_csv_of(report).encode(),
+        ),
     }
 )
-"""What a report may be written as: its media type, and how it is written."""
+"""What a report may be written as: its media type, how its file's name ends, and how it is written."""
 
 
 class Reports:
@@ -88,8 +93,8 @@ class Reports:
                     report = await make(connection, period, glob=stream, destination=destination)
             except BridgeError as error:
                 raise BadParameter("stream", str(error)) from None
-        media_type, write = FORMS[form]
-        name = f"bridge-{period.since:%Y-%m-%d}.{form}"
+        media_type, suffix, write = FORMS[form]
+        name = f"bridge-{period.since:%Y-%m-%d}{suffix}"
         headers = {"content-disposition": f'inline; filename="{name}"', "etag": f'"{report.digest}"'}
         return Response(await run_sync(write, report), media_type=media_type, headers=headers)
 

@@ -8,9 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.clock import ManualClock
+from bridge.core.destination import DestinationPolicy
 from bridge.core.event import Kind
 from tests.cli.conftest import Invoke
 from tests.cli.rows import on
+from tests.consuming import KEY
+from tests.deliver.desk import Desk
+from tests.deliver.sending import deliverer
 from tests.events import START
 from tests.logs import append_events, append_told
 
@@ -37,6 +42,24 @@ def test_a_day_as_a_table_as_json_and_as_a_sheet(invoke: Invoke, database_url: s
     assert told["digest"] in invoke(environ, "report", "--day", DAY, "--stream", "pb.*").output
     rows = list(csv.DictReader(io.StringIO(invoke(environ, "report", "--day", DAY, "--format", "csv").stdout)))
     assert [(row["stream"], row["events"]) for row in rows] == [("by.trades", "2"), ("pb.events", "5")]
+
+
+async def deliver(engine: AsyncEngine) -> None:
+    clock = ManualClock(START)
+    chosen = DestinationPolicy("=ledger", "http://ledger", (KEY,))
+    await deliverer(engine, Desk(), clock, chosen).drain()
+
+
+def test_destinations_are_told_as_a_table_and_as_a_sheet_of_their_own(invoke: Invoke, database_url: str) -> None:
+    on(database_url, fill)
+    on(database_url, deliver)
+    environ = {"DATABASE_URL": database_url}
+    assert "100 %" in invoke(environ, "report", "--day", DAY).output
+    sheet = invoke(environ, "report", "--day", DAY, "--format", "deliveries-csv").stdout
+    [row] = csv.DictReader(io.StringIO(sheet))
+    assert (row["destination"], row["delivered"], row["attempts"]) == ("'=ledger", "7", "7")
+    others = invoke(environ, "report", "--day", DAY, "--destination", "other*", "--format", "json").stdout
+    assert json.loads(others)["destinations"] == []
 
 
 def test_a_contradiction_is_told_by_the_exit_code(invoke: Invoke, database_url: str) -> None:
