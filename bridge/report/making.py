@@ -1,5 +1,6 @@
 """Making a report: hours as they were counted, gaps as they stood at its end. No event and no entry is read."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -20,10 +21,14 @@ from bridge.report.shape import (
 )
 from bridge.store import gap_figures, hours, streams
 from bridge.store.direct import Executes
+from bridge.store.gap_figures import Figures
 from bridge.store.hours import Hour
 from bridge.store.streams import Stream
 
 STREAMS_MAX = 10_000
+HOURS_MAX = 250_000
+PIECE = 200
+"""Of so many streams at once the database is asked."""
 LOST_MAX = 1_000
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
 NOTHING_PASSED = "no number was settled in this period"
@@ -35,22 +40,33 @@ async def make(conn: Executes, period: Period, *, glob: str = "*", destination: 
     The caller's transaction is what it sees.
 
     Raises:
-        BridgeError: there are too many streams, or destinations, for one report.
+        BridgeError: there are too many streams, hours or destinations for one report.
     """
     found = await streams.listing(conn, limit=STREAMS_MAX + 1)
     if len(found) > STREAMS_MAX:
         raise BridgeError(f"more than {STREAMS_MAX:,} streams: ask for some of them")
     wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
-    ids = [stream.id for stream in wanted]
-    before = await hours.before(conn, ids, since=period.since)
-    told = [await _stream(conn, stream, before.get(stream.name), period) for stream in wanted]
-    sent = await delivering(conn, period, glob=destination, stream_ids=ids)
+    rows = len(wanted) * ((period.until - period.since) // HOUR)
+    if rows > HOURS_MAX:
+        raise BridgeError(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
+    told: list[StreamReport] = []
+    for at in range(0, len(wanted), PIECE):
+        told += await _streams(conn, wanted[at : at + PIECE], period)
+    sent = await delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted])
     return sealed(Report(since=period.since, until=period.until, streams=told, destinations=sent))
 
 
-async def _stream(conn: Executes, stream: Stream, before: Hour | None, period: Period) -> StreamReport:
-    most = (period.until - period.since) // HOUR
-    read = await hours.read(conn, [stream.id], since=period.since, until=period.until, limit=most)
+async def _streams(conn: Executes, piece: Sequence[Stream], period: Period) -> list[StreamReport]:
+    ids = [stream.id for stream in piece]
+    before = await hours.before(conn, ids, since=period.since)
+    read = defaultdict[str, list[Hour]](list)
+    for hour in await hours.read(conn, ids, since=period.since, until=period.until):
+        read[hour.stream].append(hour)
+    figures = await gap_figures.figures(conn, ids, since=period.since, until=period.until, lost_max=LOST_MAX)
+    return [_stream(one, before.get(one.name), read[one.name], figures[one.id]) for one in piece]
+
+
+def _stream(stream: Stream, before: Hour | None, read: Sequence[Hour], figures: Figures) -> StreamReport:
     numbered = stream.numbering == "venue"
     lines, last = [], before
     for hour in read:
@@ -68,21 +84,19 @@ async def _stream(conn: Executes, stream: Stream, before: Hour | None, period: P
         began=None if before is None else _standing(before),
         ended=None if last is None else _standing(last),
         hours=lines,
-        gaps=await _gaps(conn, stream.id, period),
+        gaps=_gaps(figures),
+        unmatched=figures.unmatched,
     )
 
 
-async def _gaps(conn: Executes, stream_id: int, period: Period) -> GapCounts:
-    opened, still = await gap_figures.counts(conn, stream_id, since=period.since, until=period.until)
-    closed = await gap_figures.ended(conn, stream_id, since=period.since, until=period.until)
-    lost = await gap_figures.lost(conn, stream_id, since=period.since, until=period.until, limit=LOST_MAX)
-    in_all = sum(line.gaps for line in closed if line.state == "lost")
+def _gaps(figures: Figures) -> GapCounts:
+    in_all = sum(line.gaps for line in figures.ended if line.state == "lost")
     return GapCounts(
-        opened=opened,
-        open=still,
-        closed=[GapLine(*line) for line in closed],
-        lost=[LostRange(*one) for one in lost],
-        lost_more=max(0, in_all - len(lost)),
+        opened=figures.opened,
+        open=figures.open,
+        closed=[GapLine(*line) for line in figures.ended],
+        lost=[LostRange(*one) for one in figures.lost],
+        lost_more=max(0, in_all - len(figures.lost)),
     )
 
 

@@ -89,7 +89,10 @@ class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """``complete_percent`` of the passed numbers have an event or are void; None for the reason in ``why``."""
+    """``complete_percent`` of the passed numbers have an event or are void; None for the reason in ``why``.
+
+    ``unmatched`` deliveries without a number, of those received in the period, have not been found to be any event.
+    """
 
     stream: str
     source: str
@@ -101,6 +104,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     ended: Standing | None
     hours: Sequence[HourLine]
     gaps: GapCounts
+    unmatched: int
 
 
 class Deliveries(msgspec.Struct, frozen=True, kw_only=True):

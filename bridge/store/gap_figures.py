@@ -1,5 +1,7 @@
-"""Gaps as a report counts them: as they stood when its period ended, whatever became of them since."""
+"""Gaps, and sightings without a number, as a report counts them: as its period left them, whatever came since."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,40 +33,61 @@ class Lost(NamedTuple):
     closed_at: datetime
 
 
+class Figures(NamedTuple):
+    """A stream's gaps in a period: opened in it, open at its end, ended in it and how, and what was lost."""
+
+    opened: int = 0
+    open: int = 0
+    ended: tuple[Ended, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    unmatched: int = 0
+
+
 _COUNTS = text("""
-SELECT count(*) FILTER (WHERE opened_at >= :since AND opened_at < :until),
+SELECT stream_id, count(*) FILTER (WHERE opened_at >= :since AND opened_at < :until),
        count(*) FILTER (WHERE opened_at < :until AND (closed_at IS NULL OR closed_at >= :until))
-FROM gaps WHERE stream_id = :stream_id
+FROM gaps WHERE stream_id = ANY (CAST(:stream_ids AS int[])) GROUP BY stream_id
 """)
 
 _ENDED = text("""
-SELECT state, healed_by, count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY took_s),
+SELECT stream_id, state, healed_by, count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY took_s),
        percentile_disc(0.95) WITHIN GROUP (ORDER BY took_s), max(took_s)
-FROM (SELECT state, healed_by, CAST(extract(epoch FROM closed_at - opened_at) AS double precision) AS took_s
-      FROM gaps WHERE stream_id = :stream_id AND closed_at >= :since AND closed_at < :until) AS ended
-GROUP BY state, healed_by ORDER BY state, healed_by NULLS FIRST
+FROM (SELECT stream_id, state, healed_by,
+             CAST(extract(epoch FROM closed_at - opened_at) AS double precision) AS took_s
+      FROM gaps WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND closed_at >= :since AND closed_at < :until
+     ) AS ended
+GROUP BY stream_id, state, healed_by ORDER BY stream_id, state, healed_by NULLS FIRST
 """)
 
 _LOST = text("""
-SELECT epoch, first, last, axis, lost, opened_at, closed_at FROM gaps
-WHERE stream_id = :stream_id AND closed_at >= :since AND closed_at < :until AND state = 'lost'
-ORDER BY closed_at, id LIMIT :limit
+SELECT stream_id, epoch, first, last, axis, lost, opened_at, closed_at FROM (
+    SELECT *, row_number() OVER (PARTITION BY stream_id ORDER BY closed_at, id) AS nth FROM gaps
+    WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND closed_at >= :since AND closed_at < :until
+      AND state = 'lost') AS told
+WHERE nth <= :limit ORDER BY stream_id, nth
+""")
+
+_UNMATCHED = text("""
+SELECT stream_id, count(*) FROM sightings
+WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND sequence IS NULL AND received_at >= :since
+  AND received_at < :until
+GROUP BY stream_id
 """)
 
 
-async def counts(conn: Executes, stream_id: int, *, since: datetime, until: datetime) -> tuple[int, int]:
-    """How many gaps were opened in the period, and how many were open at its end."""
-    row = (await conn.execute(_COUNTS, {"stream_id": stream_id, "since": since, "until": until})).one()
-    return row[0], row[1]
-
-
-async def ended(conn: Executes, stream_id: int, *, since: datetime, until: datetime) -> list[Ended]:
-    """The gaps that ended in the period, by how."""
-    rows = await conn.execute(_ENDED, {"stream_id": stream_id, "since": since, "until": until})
-    return [Ended(*row) for row in rows]
-
-
-async def lost(conn: Executes, stream_id: int, *, since: datetime, until: datetime, limit: int) -> list[Lost]:
-    """The gaps in which something was lost for good, the earliest first, at most ``limit``."""
-    values = {"stream_id": stream_id, "since": since, "until": until, "limit": limit}
-    return [Lost(*row) for row in await conn.execute(_LOST, values)]
+async def figures(
+    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, lost_max: int
+) -> dict[int, Figures]:
+    """The figures of these streams, by id; at most ``lost_max`` losses of each, the earliest first."""
+    values = {"stream_ids": list(stream_ids), "since": since, "until": until}
+    ended, lost = defaultdict[int, list[Ended]](list), defaultdict[int, list[Lost]](list)
+    for row in await conn.execute(_ENDED, values):
+        ended[row[0]].append(Ended(*row[1:]))
+    for row in await conn.execute(_LOST, {**values, "limit": lost_max}):
+        lost[row[0]].append(Lost(*row[1:]))
+    counted = {row[0]: (row[1], row[2]) for row in await conn.execute(_COUNTS, values)}
+    unmatched = {row[0]: row[1] for row in await conn.execute(_UNMATCHED, values)}
+    return {
+        one: Figures(*counted.get(one, (0, 0)), tuple(ended[one]), tuple(lost[one]), unmatched.get(one, 0))
+        for one in stream_ids
+    }

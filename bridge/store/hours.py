@@ -68,7 +68,7 @@ _READ = text(f"""
 SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in (*COUNTS, *_STANDING))}
 FROM hours h JOIN streams s ON s.id = h.stream_id
 WHERE h.stream_id = ANY (CAST(:stream_ids AS int[])) AND h.hour >= :since AND h.hour < :until
-ORDER BY s.name, h.hour LIMIT :limit
+ORDER BY s.name, h.hour
 """)
 
 _BEFORE = text(f"""
@@ -102,11 +102,9 @@ def values_of_hour(
     return values | {f"hour_{name}": kinds.get(kind, 0) for name, kind in _KINDS.items()}
 
 
-async def read(
-    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, limit: int
-) -> list[Hour]:
-    """The hours of these streams that begin in a period, by stream and time, at most ``limit``."""
-    values = {"stream_ids": list(stream_ids), "since": since, "until": until, "limit": limit}
+async def read(conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime) -> list[Hour]:
+    """The hours of these streams that begin in a period, by stream and time: a row at most for each hour of each."""
+    values = {"stream_ids": list(stream_ids), "since": since, "until": until}
     return [Hour(*row) for row in await conn.execute(_READ, values)]
 
 

@@ -65,6 +65,7 @@ SCHEMAS: dict[str, Schema] = {
             ended=or_null(ref("Standing")),
             hours=many(record("An hour.", hour=MOMENT, counts=ref("Counts"), standing=ref("Standing"))),
             gaps={"type": "object"},
+            unmatched=WHOLE,
         ),
     },
     "Deliveries": record(
