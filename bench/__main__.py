@@ -13,7 +13,19 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from bench import backfill, delivery, endtoend, fanout, machine, neighbours, outage, retention, sockets, webhooks
+from bench import (
+    backfill,
+    delivery,
+    endtoend,
+    fanout,
+    machine,
+    neighbours,
+    outage,
+    report,
+    retention,
+    sockets,
+    webhooks,
+)
 from bench.figures import Figure, show
 
 
@@ -32,6 +44,7 @@ QUESTIONS = {
     "fanout": _Question(fanout.measure, fanout.FULL, fanout.QUICK),
     "neighbours": _Question(neighbours.measure, neighbours.FULL, neighbours.QUICK),
     "outage": _Question(outage.measure, outage.FULL, outage.QUICK),
+    "report": _Question(report.measure, report.FULL, report.QUICK),
     "retention": _Question(retention.measure, retention.FULL, retention.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, neighbours, outage, retention, sockets, webhooks
+from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, sockets, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -31,6 +31,7 @@ def measured() -> Measured:
             sockets.measure(sockets.SMOKE),
             outage.measure(outage.SMOKE),
             retention.measure(retention.SMOKE),
+            report.measure(report.SMOKE),
         )
 
     # Thirteen destinations more would leave the others no time.
@@ -137,3 +138,11 @@ def test_a_quantile_is_the_value_at_its_rank() -> None:
     values = [float(n) for n in range(1, 101)]
     assert (quantile(values, 0.5), quantile(values, 0.99), quantile([7.0], 0.99)) == (51.0, 100.0, 7.0)
     assert spread([8.0, 10.0, 12.0]) == 0.4
+
+
+@pytest.mark.slow
+def test_a_report_is_measured_from_the_command_to_its_last_byte(measured: Measured) -> None:
+    seconds, resident, written = measured[report.QUESTION].values()
+    assert seconds.value > 0
+    assert 20 < resident.value < 2_000
+    assert written.value * 1024 * 1024 > 3 * 24 * 300, "three streams of 24 hours each"

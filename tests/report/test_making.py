@@ -249,3 +249,24 @@ async def test_the_sheet_has_a_row_for_each_hour(door: Door, clock: ManualClock,
 def test_no_cell_is_a_formula(text_: str) -> None:
     assert inert(text_) == f"'{text_}"
     assert inert("pb.events") == "pb.events"
+
+
+async def test_deliveries_that_no_event_was_found_for_are_counted_in_their_period(
+    door: Door, clock: ManualClock, engine: AsyncEngine
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    await door.accept("pb.events", [event(1)], transport=Transport.REPLAY)
+    for name in ("nobody-1", "nobody-2"):
+        await door.accept("pb.events", [event(None, event_id=name)], transport=Transport.WEBHOOK)
+        clock.advance(3600)
+    first = Period.of(BEGIN, BEGIN + timedelta(hours=1))
+    assert [(await report(engine, period)).streams[0].unmatched for period in (first, DAY)] == [1, 2]
+
+
+async def test_more_hours_than_a_report_holds_are_refused(
+    door: Door, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    monkeypatch.setattr(making, "HOURS_MAX", 23)
+    with pytest.raises(BridgeError, match="24 hours of streams are too many"):
+        await report(engine)
