@@ -9,6 +9,7 @@ from bridge.report.delivering import delivering
 from bridge.report.period import HOUR, Period
 from bridge.report.shape import (
     Counts,
+    GapBar,
     GapCounts,
     GapLine,
     Heard,
@@ -30,6 +31,8 @@ HOURS_MAX = 250_000
 PIECE = 200
 """Of so many streams at once the database is asked."""
 LOST_MAX = 1_000
+BARS_MAX = 200
+BARS_IN_ALL_MAX = 20_000
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
 NOTHING_PASSED = "no number was settled in this period"
 
@@ -50,19 +53,22 @@ async def make(conn: Executes, period: Period, *, glob: str = "*", destination: 
     if rows > HOURS_MAX:
         raise BridgeError(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
     told: list[StreamReport] = []
+    bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     for at in range(0, len(wanted), PIECE):
-        told += await _streams(conn, wanted[at : at + PIECE], period)
+        told += await _streams(conn, wanted[at : at + PIECE], period, bars_max=bars_max)
     sent = await delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted])
     return sealed(Report(since=period.since, until=period.until, streams=told, destinations=sent))
 
 
-async def _streams(conn: Executes, piece: Sequence[Stream], period: Period) -> list[StreamReport]:
+async def _streams(conn: Executes, piece: Sequence[Stream], period: Period, *, bars_max: int) -> list[StreamReport]:
     ids = [stream.id for stream in piece]
     before = await hours.before(conn, ids, since=period.since)
     read = defaultdict[str, list[Hour]](list)
     for hour in await hours.read(conn, ids, since=period.since, until=period.until):
         read[hour.stream].append(hour)
-    figures = await gap_figures.figures(conn, ids, since=period.since, until=period.until, lost_max=LOST_MAX)
+    figures = await gap_figures.figures(
+        conn, ids, since=period.since, until=period.until, lost_max=LOST_MAX, bars_max=bars_max
+    )
     return [_stream(one, before.get(one.name), read[one.name], figures[one.id]) for one in piece]
 
 
@@ -97,6 +103,8 @@ def _gaps(figures: Figures) -> GapCounts:
         closed=[GapLine(*line) for line in figures.ended],
         lost=[LostRange(*one) for one in figures.lost],
         lost_more=max(0, in_all - len(figures.lost)),
+        timeline=[GapBar(*bar) for bar in figures.bars],
+        timeline_more=figures.bars_in_all - len(figures.bars),
     )
 
 

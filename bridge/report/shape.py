@@ -78,14 +78,29 @@ class LostRange(msgspec.Struct, frozen=True):
     closed_at: datetime
 
 
+class GapBar(msgspec.Struct, frozen=True):
+    """One gap on the time line, as the period left it: ``open`` where it ended later, or not at all."""
+
+    opened_at: datetime
+    closed_at: datetime | None
+    state: str
+    healed_by: str | None
+
+
 class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """``open``: how many were so when the period ended. ``lost`` names at most 1,000; ``lost_more`` counts others."""
+    """``open``: how many were so when the period ended. ``lost`` names at most 1,000; ``lost_more`` counts others.
+
+    ``timeline`` has the gaps that were open at some time of the period: at most 200 of a stream, and fewer where
+    there are more than a hundred streams; ``timeline_more`` counts others.
+    """
 
     opened: int
     open: int
     closed: Sequence[GapLine]
     lost: Sequence[LostRange]
     lost_more: int
+    timeline: Sequence[GapBar]
+    timeline_more: int
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,6 +33,15 @@ class Lost(NamedTuple):
     closed_at: datetime
 
 
+class Bar(NamedTuple):
+    """A gap that was open at some time of the period, as the period left it."""
+
+    opened_at: datetime
+    closed_at: datetime | None
+    state: str
+    healed_by: str | None
+
+
 class Figures(NamedTuple):
     """A stream's gaps in a period: opened in it, open at its end, ended in it and how, and what was lost."""
 
@@ -40,6 +49,8 @@ class Figures(NamedTuple):
     open: int = 0
     ended: tuple[Ended, ...] = ()
     lost: tuple[Lost, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    bars_in_all: int = 0
     unmatched: int = 0
 
 
@@ -67,6 +78,17 @@ SELECT stream_id, epoch, first, last, axis, lost, opened_at, closed_at FROM (
 WHERE nth <= :limit ORDER BY stream_id, nth
 """)
 
+_BARS = text("""
+SELECT stream_id, of_all, opened_at, CASE WHEN ended THEN closed_at END, CASE WHEN ended THEN state ELSE 'open' END,
+       CASE WHEN ended THEN healed_by END
+FROM (SELECT *, closed_at IS NOT NULL AND closed_at < :until AS ended,
+             row_number() OVER (PARTITION BY stream_id ORDER BY opened_at, id) AS nth,
+             count(*) OVER (PARTITION BY stream_id) AS of_all
+      FROM gaps WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND opened_at < :until
+        AND (closed_at IS NULL OR closed_at >= :since)) AS told
+WHERE nth <= :limit ORDER BY stream_id, nth
+""")
+
 _UNMATCHED = text("""
 SELECT stream_id, count(*) FROM sightings
 WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND sequence IS NULL AND received_at >= :since
@@ -76,18 +98,29 @@ GROUP BY stream_id
 
 
 async def figures(
-    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, lost_max: int
+    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, lost_max: int, bars_max: int
 ) -> dict[int, Figures]:
-    """The figures of these streams, by id; at most ``lost_max`` losses of each, the earliest first."""
+    """The figures of these streams, by id; at most ``lost_max`` losses and ``bars_max`` bars of each, by time."""
     values = {"stream_ids": list(stream_ids), "since": since, "until": until}
     ended, lost = defaultdict[int, list[Ended]](list), defaultdict[int, list[Lost]](list)
     for row in await conn.execute(_ENDED, values):
         ended[row[0]].append(Ended(*row[1:]))
     for row in await conn.execute(_LOST, {**values, "limit": lost_max}):
         lost[row[0]].append(Lost(*row[1:]))
+    bars, in_all = defaultdict[int, list[Bar]](list), dict[int, int]()
+    for row in await conn.execute(_BARS, {**values, "limit": bars_max}):
+        bars[row[0]].append(Bar(*row[2:]))
+        in_all[row[0]] = row[1]
     counted = {row[0]: (row[1], row[2]) for row in await conn.execute(_COUNTS, values)}
     unmatched = {row[0]: row[1] for row in await conn.execute(_UNMATCHED, values)}
     return {
-        one: Figures(*counted.get(one, (0, 0)), tuple(ended[one]), tuple(lost[one]), unmatched.get(one, 0))
+        one: Figures(
+            *counted.get(one, (0, 0)),
+            ended=tuple(ended[one]),
+            lost=tuple(lost[one]),
+            bars=tuple(bars[one]),
+            bars_in_all=in_all.get(one, 0),
+            unmatched=unmatched.get(one, 0),
+        )
         for one in stream_ids
     }
