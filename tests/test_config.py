@@ -23,8 +23,10 @@ from tests.events import START
 EXAMPLE = Path(__file__).parents[1] / "bridge.example.toml"
 SIGNING_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRON = {"PB_API_KEY": "pb-api-key", "PB_WEBHOOK_SECRET": "0f1e2d3c4b5a", "LEDGER_SECRET": SIGNING_KEY}
-EVERY_ENVIRON = ENVIRON | {
-    name: "any" for name in re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()) if name not in ENVIRON
+EVERY_ENVIRON = {
+    **dict.fromkeys(re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()), "any"),
+    **ENVIRON,
+    "SLACK_WEBHOOK_URL": "https://hooks.example/services/t0ken",
 }
 
 Load = Callable[..., Settings]

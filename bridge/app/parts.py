@@ -1,12 +1,14 @@
 """From settings to the values that each part takes: names are the same wherever they mean the same."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.alert.telling import Teller
+from bridge.alert.watching import Watch
 from bridge.clock import Clock
 from bridge.config.playbatman import PlayBatman as NumberedSource
 from bridge.config.playbatman import Replay
@@ -17,6 +19,7 @@ from bridge.core.destination import DestinationPolicy, Exhausted, Order
 from bridge.core.errors import ConfigError
 from bridge.core.signing import decode_secret
 from bridge.deliver.limits import DeliveryLimits
+from bridge.egress import Egress
 from bridge.ingest import StreamSpec
 from bridge.listen import ListenLimits
 from bridge.reconcile import ReplayLimits
@@ -25,7 +28,7 @@ from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.channels import channels_of
 from bridge.sources.playbatman.source import PlayBatman
 from bridge.web.hooks import Receiver
-from bridge.wiring import markets
+from bridge.wiring import alerts, markets
 from bridge.wiring.markets import delivered, open_market
 from bridge.wiring.playbatman import options_of, receiver_of
 from bridge.worker import Chore
@@ -138,8 +141,14 @@ def delivery_limits(settings: Settings) -> DeliveryLimits:
     return DeliveryLimits(slice_max=limits.log_read_max, poll_s=limits.poll_every_s)
 
 
-def chores(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[Chore]:
-    """What one worker does for all: to forget what is old, unless that is not wanted."""
+def chores(
+    settings: Settings, engine: AsyncEngine, clock: Clock, egress: Egress, observe: Callable[[str, str], None]
+) -> list[Chore]:
+    """What one worker does for all: to forget what is old, and to tell people, unless that is not wanted."""
+    return [*_forgetting(settings, engine, clock), *_alerting(settings, engine, clock, egress, observe)]
+
+
+def _forgetting(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[Chore]:
     wanted = settings.retention
     if not wanted.enabled:
         return []
@@ -150,6 +159,26 @@ def chores(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[Chore]
         entries_min=wanted.entries_min,
     )
     return [Chore("retention", Retention(engine, clock, limits).tick, wanted.every_s)]
+
+
+def _alerting(
+    settings: Settings, engine: AsyncEngine, clock: Clock, egress: Egress, observe: Callable[[str, str], None]
+) -> list[Chore]:
+    """One that looks, and one for each channel: that one is away keeps no other waiting."""
+    wanted = settings.alerts
+    if not wanted.enabled:
+        return []
+    channels = alerts.channels_of(settings, egress)
+    watch = Watch(engine, clock, alerts.thresholds_of(settings), alerts.pace_of(settings), channels)
+    patience = alerts.patience_of(settings)
+    tellers = [
+        (channel.name, Teller(engine, clock, channel, patience=patience, jitter=DICE.random, observe=observe))
+        for channel in channels
+    ]
+    return [
+        Chore("alerts", watch.tick, wanted.every_s),
+        *(Chore(f"alerts.{name}", teller.tick, wanted.send_every_s) for name, teller in tellers),
+    ]
 
 
 def policies(settings: Settings) -> list[DestinationPolicy]:

@@ -231,7 +231,7 @@ class _Process:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
         work += [self._follow_work(name, market) for name, market in self._markets.items()]
-        chores = parts.chores(self._settings, self._engine, self._clock)
+        chores = parts.chores(self._settings, self._engine, self._clock, self._egress, self.metrics.noticed)
         await worker.work(self._engine, self._clock, work, loops, chores)
 
     async def _deliver(self) -> None:

@@ -1,4 +1,4 @@
-"""What lies beside the log and is old: proofs, closed gaps, variants, deliveries, attempts. Piece by piece.
+"""What lies beside the log and is old: proofs, closed gaps, deliveries, attempts, alerts. Piece by piece.
 
 None of it is asked for once its numbers are forgotten. What says that something is missing stays: losses, and the
 gaps that ended with one. So do the ids of events that the bridge has numbered: they are how a repetition is known.
@@ -55,6 +55,22 @@ DELETE FROM attempts WHERE id IN (
     SELECT id FROM (SELECT id, ended_at FROM attempts ORDER BY id LIMIT :limit) AS oldest WHERE ended_at < :before)
 """)
 
+# What is over goes with its notices; what sums others up has no alert to go with.
+_ALERTS = text("""
+DELETE FROM alerts WHERE id IN (
+    SELECT id FROM alerts WHERE resolved_at < :before ORDER BY id LIMIT :limit)
+""")
+
+_SUMMARIES = text("""
+DELETE FROM notices WHERE id IN (
+    SELECT id FROM notices WHERE alert_id IS NULL AND decided_at < :before LIMIT :limit)
+""")
+
+_SILENCES = text("""
+DELETE FROM silences WHERE id IN (
+    SELECT id FROM silences WHERE coalesce(ended_at, until) < :before ORDER BY id LIMIT :limit)
+""")
+
 KINDS: Mapping[str, TextClause] = MappingProxyType(
     {
         "proofs": _PROOFS,
@@ -64,6 +80,9 @@ KINDS: Mapping[str, TextClause] = MappingProxyType(
         "payloads": _PAYLOADS,
         "parked": _PARKED,
         "attempts": _ATTEMPTS,
+        "alerts": _ALERTS,
+        "summaries": _SUMMARIES,
+        "silences": _SILENCES,
     }
 )
 """What there is to clear, in the order in which it may be done."""
