@@ -167,8 +167,10 @@ def _kind(alert: Alert, known: Known, found: Findings, pace: Pace, now: datetime
 
 def _hold(last: Alert | None, pace: Pace) -> datetime | None:
     """Until when nothing is said of a new alert, because its like was spoken of just before."""
-    if last is None or last.noticed_at is None:
+    if last is None:
         return None
+    if last.noticed_at is None:
+        return last.hold_until
     return last.noticed_at + timedelta(seconds=pace.repeat_s)
 
 

@@ -79,7 +79,7 @@ def message_of(
     )
 
 
-def test_message(key: str, now: datetime) -> Message:
+def trial_message(key: str, now: datetime) -> Message:
     """What a person sends to see whether it arrives."""
     sentence = "This is a test. If you can read it, alerts reach you here."
     return Message(key, None, Kind.TEST, "warning", "", "", sentence, {}, now)

@@ -153,9 +153,10 @@ def _expiring(watched: Watched, limits: Thresholds, now: datetime) -> Iterator[C
     if limits.keep_s is None:
         return
     for name, rows in _behind(watched, limits).items():
-        left_s = limits.keep_s - max((now - row.oldest_at).total_seconds() for row in rows)
-        if left_s > limits.keep_s * (1 - limits.expiring_share):
+        oldest_s = max((now - row.oldest_at).total_seconds() for row in rows)
+        if oldest_s < limits.keep_s * limits.expiring_share:
             continue
+        left_s = limits.keep_s - oldest_s
         when = f"in {span(left_s)}" if left_s > 0 else "at any moment"
         sentence = f"{name} has not taken what retention deletes {when}: {many(len(rows), 'stream')}."
         yield Condition("expiring", name, CRITICAL, sentence, {"left_s": round(left_s), "streams": len(rows)})
