@@ -151,9 +151,11 @@ def _kind(alert: Alert, known: Known, found: Findings, pace: Pace, now: datetime
     # What was counted did happen: it is told of, however long ago, before it is said to be over.
     is_owed = is_counted and alert.noticed_at is None and not is_silent
     patience_s = pace.quiet_s if is_counted else pace.resolve_s
-    if (now - alert.last_at).total_seconds() >= patience_s and alert.rule not in found.unsure and not is_owed:
+    is_gone = alert.last_at < now
+    is_over = is_gone and (now - alert.last_at).total_seconds() >= patience_s
+    if is_over and alert.rule not in found.unsure and not is_owed:
         return Kind.RESOLVED
-    if is_silent or (alert.last_at < now and not is_counted):
+    if is_silent or (is_gone and not is_counted):
         return None
     if alert.noticed_at is None:
         return Kind.FIRING if alert.hold_until is None or alert.hold_until <= now else None

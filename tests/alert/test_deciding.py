@@ -87,6 +87,15 @@ def test_what_holds_is_told_once_and_that_it_is_over_once() -> None:
     assert [board.look() for _ in range(10)] == [[]] * 10
 
 
+def test_without_any_patience_it_is_over_at_the_first_look_that_misses_it() -> None:
+    board = Board(pace=replace(PACE, resolve_s=0))
+    assert [kinds(board.look(*found)) for found in ([condition()], [condition()], [])] == [
+        ["firing"],
+        [],
+        ["resolved"],
+    ]
+
+
 def test_rules_and_subjects_are_told_apart() -> None:
     board = Board()
     both = (condition("a"), condition("b"), condition("a", "lagging"))
