@@ -62,6 +62,12 @@ class Metrics:
             ["stream", "kind"],
             registry=self._registry,
         )
+        self._notices = Counter(
+            "bridge_alert_notices",
+            "Attempts to tell people of alerts: told, failed, given_up.",
+            ["channel", "outcome"],
+            registry=self._registry,
+        )
         # Looking a label set up takes a lock and three times as long as counting.
         self._requests_of: dict[tuple[str, int], Counter] = {}
         self._door_of: dict[str, Histogram] = {}
@@ -87,6 +93,10 @@ class Metrics:
         for kind, count in remarks.items():
             self._remarks.labels(stream, kind).inc(count)
 
+    def noticed(self, channel: str, outcome: str) -> None:
+        """A notice was ``told``, ``failed``, or was ``given_up``."""
+        self._notices.labels(channel, outcome).inc()
+
     def render(self, overview: Overview | None, *, now: datetime) -> bytes:
         """Everything as text; without an ``overview``, that the database could not be asked."""
         rows = CollectorRegistry(auto_describe=False)
@@ -110,6 +120,7 @@ class _Rows(Collector):
             yield from _heard(self._overview)
             yield from _sockets(self._overview, self._now)
             yield from _deliveries(self._overview, self._now)
+            yield from _alerts(self._overview)
 
 
 def _gauge(name: str, words: str, labels: str, rows: list[tuple[list[str], float | None]]) -> GaugeMetricFamily:
@@ -247,4 +258,20 @@ def _deliveries(overview: Overview, now: datetime) -> Iterator[Metric]:
         "Failed attempts in a row.",
         both,
         [([one.destination, one.stream], one.failures) for one in cursors],
+    )
+
+
+def _alerts(overview: Overview) -> Iterator[Metric]:
+    """The rules are as many as there are in the code, the channels as many as are configured."""
+    yield _gauge(
+        "bridge_alerts_firing",
+        "Open alerts.",
+        "rule severity",
+        [([rule, severity], count) for (rule, severity), count in overview.firing.items()],
+    )
+    yield _gauge(
+        "bridge_alert_notices_waiting",
+        "Notices that the channel has not taken.",
+        "channel",
+        [([channel], count) for channel, count in overview.untold.items()],
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.clock import ManualClock
 from bridge.config import Settings, database_url, load_settings
+from bridge.config.alerts import Email, Slack
 from bridge.config.settings import VENUES
 from bridge.config.shapes import Retention
 from bridge.core.errors import ConfigError
@@ -23,8 +24,10 @@ from tests.events import START
 EXAMPLE = Path(__file__).parents[1] / "bridge.example.toml"
 SIGNING_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRON = {"PB_API_KEY": "pb-api-key", "PB_WEBHOOK_SECRET": "0f1e2d3c4b5a", "LEDGER_SECRET": SIGNING_KEY}
-EVERY_ENVIRON = ENVIRON | {
-    name: "any" for name in re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()) if name not in ENVIRON
+EVERY_ENVIRON = {
+    **dict.fromkeys(re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()), "any"),
+    **ENVIRON,
+    "SLACK_WEBHOOK_URL": "https://hooks.example/services/t0ken",
 }
 
 Load = Callable[..., Settings]
@@ -354,3 +357,85 @@ def test_how_long_things_are_kept_has_a_table_of_its_own(load: Load) -> None:
     assert load("[retention]\nkeep_days = 90\nenabled = false\n").retention == Retention(keep_days=90, enabled=False)
     problems = problems_of(load, "[retention]\nkeep_days = 0.5\nkeep_hours = 1\n")
     assert [problem.split(": ")[0] for problem in problems] == ["retention.keep_days", "retention.keep_hours"]
+
+
+CHANNELS = """
+[alerts.channels.ops]
+type = "slack"
+url = "${SLACK}"
+[alerts.channels.people]
+type = "email"
+host = "smtp.example"
+username = "bridge"
+password = "${PASSWORD}"
+from = "bridge@example.com"
+to = "ops@example.com"
+"""
+ALERTED = {"SLACK": "https://hooks.example/services/t0ken", "PASSWORD": "a-mail-passw0rd"}
+
+
+def test_a_single_channel_is_all_that_alerts_need_and_none_of_their_secrets_is_told(load: Load) -> None:
+    assert load("").alerts.enabled
+    alerts = load(CHANNELS, ALERTED).alerts
+    ops, people = alerts.channels["ops"], alerts.channels["people"]
+    assert isinstance(ops, Slack)
+    assert isinstance(people, Email)
+    assert (ops.severity, ops.url.get_secret_value()) == ("warning", ALERTED["SLACK"])
+    assert (people.port_used, people.tls, people.to) == (587, "starttls", ("ops@example.com",))
+    for secret in ("t0ken", "passw0rd", "ops@example.com", "bridge@example.com"):
+        assert secret not in repr(alerts)
+
+
+def test_all_problems_of_alerts_are_named_at_once_and_tell_no_secret(load: Load) -> None:
+    text = """
+    [alerts]
+    gap_warning_percent = 90
+    off = ["gap_open", "unheard_of"]
+    every_s = 0
+    [alerts.silent_sources_s]
+    nobody = 5
+    [alerts.channels.log]
+    type = "slack"
+    url = "https://hooks.example/"
+    [alerts.channels.a]
+    type = "pigeon"
+    [alerts.channels.b]
+    type = "slack"
+    url = "http://hooks.example/t0ken"
+    [alerts.channels.c]
+    type = "slack"
+    url = "t0ken"
+    severity = "dire"
+    [alerts.channels.d]
+    type = "email"
+    host = "smtp.example"
+    tls = "none"
+    username = "x"
+    password = "t0ken"
+    from = "bridge@example.com"
+    to = ["ops@example.com"]
+    [alerts.channels.e]
+    type = "email"
+    host = "smtp.example\\r\\n"
+    from = "bridge@example.com\\r\\nBcc: t0ken@example.com"
+    to = []
+    """
+    problems = problems_of(load, text)
+    assert [problem.split(": ")[0] for problem in problems] == [
+        "alerts.channels.a.type",
+        "alerts.channels.b",
+        "alerts.channels.c.severity",
+        "alerts.channels.c.url",
+        "alerts.channels.d",
+        "alerts.channels.e.from",
+        "alerts.channels.e.host",
+        "alerts.channels.e.to",
+        "alerts.channels.log",
+        "alerts.every_s",
+        "alerts.off[1]",
+        "alerts.silent_sources_s.nobody",
+    ]
+    assert "t0ken" not in str(problems)
+    assert problems_of(load, "[alerts]\ngap_warning_percent = 90\n") == [
+        "alerts: gap_warning_percent is larger than gap_critical_percent"
+    ]

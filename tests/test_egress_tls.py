@@ -1,29 +1,12 @@
 import asyncio
-import ssl
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from bridge.clock import SystemClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.egress import HttpEgress, tls_context
+from tests.identities import Identity, make_identity
 from tests.posting import LOOPS, OK, PATIENCE_S, Visit, answering, peering
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A certificate for ``localhost`` that nobody but itself vouches for."""
-
-    certificate: Path
-    key: Path
-
-    def serving(self) -> ssl.SSLContext:
-        made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        made.load_cert_chain(self.certificate, self.key)
-        made.set_alpn_protocols(["h2", "http/1.1"])
-        return made
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -33,18 +16,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    folder = tmp_path_factory.mktemp("identity")
-    made = Identity(folder / "certificate.pem", folder / "key.pem")
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-            "-keyout", str(made.key), "-out", str(made.certificate),
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return made
+    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 async def post(url: str, *, trusting: Identity | None = None, timeout_s: float = PATIENCE_S) -> Outcome:

@@ -1,11 +1,9 @@
 """From settings to the values that each part takes: names are the same wherever they mean the same."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.config.playbatman import PlayBatman as NumberedSource
@@ -17,12 +15,9 @@ from bridge.core.destination import DestinationPolicy, Exhausted, Order
 from bridge.core.errors import ConfigError
 from bridge.core.signing import decode_secret
 from bridge.deliver.limits import DeliveryLimits
-from bridge.egress import Egress
 from bridge.ingest import StreamSpec
 from bridge.listen import ListenLimits
 from bridge.reconcile import ReplayLimits
-from bridge.reporting import Reporting, ReportLimits
-from bridge.retention import Retention, RetentionLimits
 from bridge.sources.market import MarketSource
 from bridge.sources.playbatman.channels import channels_of
 from bridge.sources.playbatman.source import PlayBatman
@@ -30,7 +25,6 @@ from bridge.web.hooks import Receiver
 from bridge.wiring import markets
 from bridge.wiring.markets import delivered, open_market
 from bridge.wiring.playbatman import options_of, receiver_of
-from bridge.worker import Chore
 
 DICE = random.SystemRandom()
 """For jitter: no two processes are to wait in step."""
@@ -138,38 +132,6 @@ def listen_limits(source: NumberedSource) -> ListenLimits:
 def delivery_limits(settings: Settings) -> DeliveryLimits:
     limits = settings.limits
     return DeliveryLimits(slice_max=limits.log_read_max, poll_s=limits.poll_every_s)
-
-
-def chores(
-    settings: Settings,
-    engine: AsyncEngine,
-    egress: Egress,
-    clock: Clock,
-    told: Callable[[], Sequence[DestinationPolicy]],
-) -> list[Chore]:
-    """What one worker does for all: to report each day, and to forget what is old, unless that is not wanted.
-
-    ``told`` are those who are delivered to at the moment.
-    """
-    made: list[Chore] = []
-    if settings.reports.enabled:
-        limits = ReportLimits(after_s=settings.reports.after_s)
-        reporting = Reporting(engine, egress, clock, policies=told, jitter=DICE.random, limits=limits)
-        made.append(Chore("reports", reporting.tick, settings.reports.every_s))
-    if settings.retention.enabled:
-        made.append(Chore("retention", Retention(engine, clock, _keeping(settings)).tick, settings.retention.every_s))
-    return made
-
-
-def _keeping(settings: Settings) -> RetentionLimits:
-    wanted = settings.retention
-    return RetentionLimits(
-        keep_days=wanted.keep_days,
-        attempts_days=wanted.attempts_days,
-        reports_days=wanted.reports_days,
-        rows_max=wanted.rows_max,
-        entries_min=wanted.entries_min,
-    )
 
 
 def policies(settings: Settings) -> list[DestinationPolicy]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import worker
 from bridge.app import parts
+from bridge.app.chores import Means, chores
 from bridge.app.directory import Directory, provision
 from bridge.app.following import following
 from bridge.app.reading import reading
@@ -231,8 +232,8 @@ class _Process:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
         work += [self._follow_work(name, market) for name, market in self._markets.items()]
-        chores = parts.chores(self._settings, self._engine, self._egress, self._clock, lambda: self._directory.told)
-        await worker.work(self._engine, self._clock, work, loops, chores)
+        means = Means(self._engine, self._egress, self._clock, lambda: self._directory.told, self.metrics.noticed)
+        await worker.work(self._engine, self._clock, work, loops, chores(self._settings, means))
 
     async def _deliver(self) -> None:
         await self._deliverer.run()

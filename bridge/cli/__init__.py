@@ -8,6 +8,7 @@ import typer
 
 from bridge import __version__
 from bridge.cli import (
+    alerts,
     audit,
     compare,
     config,
@@ -68,7 +69,7 @@ def make_app(environ: Mapping[str, str]) -> typer.Typer:
 
     run.register(app, edge.settings)
     parts = (status, gaps, report, verify, compare, doctor, config, destinations, epoch, signature, webhook)
-    for part in (*parts, tokens, secrets, audit):
+    for part in (*parts, tokens, secrets, audit, alerts):
         part.register(app, edge)
     return app
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from bridge.config.alerts import CHANNELS, RESERVED, Alerts
 from bridge.config.database import database_url
 from bridge.config.settings import ENVIRONMENT, VENUES, Settings
 from bridge.config.shapes import Destination, Limits, Reports, Retention, Shape
@@ -20,7 +21,7 @@ from bridge.core.errors import ConfigError
 CONFIG_KEY = "BRIDGE_CONFIG"
 CONFIG_DEFAULT = Path("bridge.toml")
 CONFIG_BYTES_MAX = 1024 * 1024
-TABLES = ("bridge", "retention", "reports", "sources", "destinations")
+TABLES = ("bridge", "retention", "reports", "alerts", "sources", "destinations")
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 UNKNOWN_KEY = "is no key known here"
@@ -46,7 +47,11 @@ def load_settings(environ: Mapping[str, str], *, config_path: Path | None = None
     values["limits"] = loading.build(Limits, loading.table(file, "bridge"), ("bridge",))
     values["retention"] = loading.build(Retention, loading.table(file, "retention"), ("retention",))
     values["reports"] = loading.build(Reports, loading.table(file, "reports"), ("reports",))
-    values["sources"] = {name: loading.source(name, table) for name, table in loading.named(file, "sources")}
+    values["sources"] = {
+        name: loading.chosen(VENUES, "venue", ("sources", name), table)
+        for name, table in loading.named(file, "sources")
+    }
+    values["alerts"] = _alerts(loading, loading.table(file, "alerts"), values["sources"])
     values["destinations"] = {
         name: loading.build(Destination, {**table, "name": name}, ("destinations", name))
         for name, table in loading.named(file, "destinations")
@@ -58,6 +63,21 @@ def load_settings(environ: Mapping[str, str], *, config_path: Path | None = None
     if loading.problems or settings is None:
         raise ConfigError(*sorted(loading.problems))
     return settings
+
+
+def _alerts(loading: "_Loading", table: Table, sources: Table) -> Alerts | None:
+    """The table ``[alerts]`` with its channels, each of the shape that its type has."""
+    channels = {
+        name: loading.chosen(CHANNELS, "type", ("alerts", "channels", name), inner)
+        for name, inner in loading.named(table, "channels", at=("alerts",))
+    }
+    if RESERVED in channels:
+        loading.problem(f"alerts.channels.{RESERVED}", "is the name of the channel that is always there")
+    for name in loading.table(table, "silent_sources_s", at=("alerts",)):
+        if name not in sources:
+            loading.problem(f"alerts.silent_sources_s.{name}", "is no source of this file")
+    rest = {key: value for key, value in table.items() if key != "channels"}
+    return loading.build(Alerts, rest | {"channels": {n: one for n, one in channels.items() if one}}, ("alerts",))
 
 
 class _Loading:
@@ -131,28 +151,27 @@ class _Loading:
         self.problem(_dotted((*at, key)), "must be a table")
         return {}
 
-    def named(self, file: Table, kind: str) -> Iterator[tuple[str, Table]]:
+    def named(self, within: Table, kind: str, *, at: Steps = ()) -> Iterator[tuple[str, Table]]:
         """The tables under ``kind`` by their names."""
-        tables = self.table(file, kind)
+        tables = self.table(within, kind, at=at)
         for name in tables:
-            key = _dotted((kind, name))
-            table = self.table(tables, name, at=(kind,))
+            key = _dotted((*at, kind, name))
+            table = self.table(tables, name, at=(*at, kind))
             if not NAME.fullmatch(name):
                 self.problem(key, "a name is made of a-z, 0-9, _ and -, at most 64 of them")
             if "name" in table:
                 self.problem(f"{key}.name", UNKNOWN_KEY)
             yield name, table
 
-    def source(self, name: str, table: Table) -> Shape | None:
-        """The source of the venue it names: each venue has a shape of its own."""
-        at = ("sources", name)
-        venue = table.get("venue")
-        if isinstance(venue, str) and venue in VENUES:
-            return self.build(VENUES[venue], {**table, "name": name}, at)
-        if _dotted((*at, "venue")) not in self._unresolved:
+    def chosen(self, shapes: Mapping[str, type[S]], key: str, at: Steps, table: Table) -> S | None:
+        """The table in the one of ``shapes`` that its ``key`` names; its own name is the last step of ``at``."""
+        choice = table.get(key)
+        if isinstance(choice, str) and choice in shapes:
+            return self.build(shapes[choice], {**table, "name": at[-1]}, at)
+        if _dotted((*at, key)) not in self._unresolved:
             self.problem(
-                _dotted((*at, "venue")),
-                "is missing" if venue is None else f"must be one of {', '.join(VENUES)}",
+                _dotted((*at, key)),
+                "is missing" if choice is None else f"must be one of {', '.join(shapes)}",
             )
         return None
 
@@ -167,7 +186,7 @@ class _Loading:
 
     def _note(self, table: Table, at: Steps, loc: Steps, kind: str, text: str) -> None:
         where = _given(table, loc)
-        if at == () and where and where[0] in ("limits", "retention", "reports", "sources", "destinations"):
+        if at == () and where and where[0] in ("limits", *TABLES):
             return  # noted when that part was built
         key = _dotted((*at, *where)) if at else _variable(str(where[0]))
         if any(key == known or key.startswith((f"{known}.", f"{known}[")) for known in self._unresolved):

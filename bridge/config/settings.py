@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from bridge.config.alerts import Alerts
 from bridge.config.bybit import Bybit
 from bridge.config.cryptomus import Cryptomus
 from bridge.config.playbatman import PlayBatman
@@ -46,6 +47,7 @@ class Settings(Shape):
     limits: Limits = Limits()
     retention: Retention = Retention()
     reports: Reports = Reports()
+    alerts: Alerts = Field(default_factory=Alerts)
     sources: Annotated[Mapping[str, Source], AfterValidator(MappingProxyType)] = Field(
         default_factory=dict, validate_default=True
     )

@@ -23,25 +23,26 @@ class Shape(BaseModel):
 
 def url_with(*schemes: str) -> AfterValidator:
     """A check that text is a URL of one of ``schemes``, with a host and without a name or password in it."""
+    return AfterValidator(lambda url: check_url(url, schemes))
 
-    def check(url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-            _ = host is not None and ":" in host and ip_address(host)
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if parts.scheme not in schemes:
-            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if not host or port == 0:
-            raise ValueError("names no host and port that can be reached")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold a user name or password")
-        if parts.fragment:
-            raise ValueError("must not hold a fragment")
-        return url
 
-    return AfterValidator(check)
+def check_url(url: str, schemes: tuple[str, ...]) -> str:
+    """``url``, if it is one. Raises ValueError, with a text that quotes nothing of it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        _ = host is not None and ":" in host and ip_address(host)
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not host or port == 0:
+        raise ValueError("names no host and port that can be reached")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if parts.fragment:
+        raise ValueError("must not hold a fragment")
+    return url
 
 
 def _as_many(value: object) -> object:

@@ -1,4 +1,4 @@
-"""What lies beside the log and is old: proofs, closed gaps, variants, attempts, reports. Piece by piece.
+"""What lies beside the log and is old: proofs, closed gaps, deliveries, attempts, alerts, reports. Piece by piece.
 
 None of it is asked for once its numbers are forgotten. What says that something is missing stays: losses, and the
 gaps that ended with one. So do the ids of events that the bridge has numbered: they are how a repetition is known.
@@ -74,6 +74,21 @@ DELETE FROM delivery_hours WHERE ctid IN (
 _REPORTS = text(
     "DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE until < :before ORDER BY id LIMIT :limit)"
 )
+# What is over goes with its notices; what sums others up has no alert to go with.
+_ALERTS = text("""
+DELETE FROM alerts WHERE id IN (
+    SELECT id FROM alerts WHERE resolved_at < :before ORDER BY id LIMIT :limit)
+""")
+
+_SUMMARIES = text("""
+DELETE FROM notices WHERE id IN (
+    SELECT id FROM notices WHERE alert_id IS NULL AND decided_at < :before LIMIT :limit)
+""")
+
+_SILENCES = text("""
+DELETE FROM silences WHERE id IN (
+    SELECT id FROM silences WHERE coalesce(ended_at, until) < :before ORDER BY id LIMIT :limit)
+""")
 
 KINDS: Mapping[str, TextClause] = MappingProxyType(
     {
@@ -87,6 +102,9 @@ KINDS: Mapping[str, TextClause] = MappingProxyType(
         "hours": _HOURS,
         "delivery_hours": _DELIVERY_HOURS,
         "reports": _REPORTS,
+        "alerts": _ALERTS,
+        "summaries": _SUMMARIES,
+        "silences": _SILENCES,
     }
 )
 """What there is to clear, in the order in which it may be done."""

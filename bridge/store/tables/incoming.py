@@ -223,6 +223,8 @@ hours = Table(
     Column("chain", LargeBinary, nullable=False),
     Column("void", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
+    # Few hours hold anything that alerts: these are found without the others.
+    Index("hours_remarks_idx", "hour", postgresql_where=text("gaps > 0 OR late > 0 OR conflicts > 0")),
     postgresql_with={"fillfactor": "50"},
 )
 
