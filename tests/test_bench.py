@@ -15,6 +15,8 @@ from bench.stage import Part, PartFailed, stage
 ROOT = Path(__file__).parents[1]
 
 
+pytestmark = pytest.mark.timeout(240)  # the first of them waits for all measurements
+
 Measured = dict[str, dict[str, Figure]]
 
 
