@@ -1,7 +1,9 @@
 """``bridge report``: what became of every number in a period, for whoever signs the day."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +15,8 @@ from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
 from bridge.report import Period, Report, make
+from bridge.report.forms import FORMS
 from bridge.report.shape import DestinationReport, StreamReport
-from bridge.report.sheet import csv_of, deliveries_csv_of
 
 DAY = timedelta(days=1)
 COLUMNS = (
@@ -35,6 +37,8 @@ class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
     DELIVERIES_CSV = "deliveries-csv"
+    HTML = "html"
+    PDF = "pdf"
 
 
 def register(app: typer.Typer, edge: Edge) -> None:
@@ -55,6 +59,7 @@ def register(app: typer.Typer, edge: Edge) -> None:
         stream: Annotated[str, typer.Option(metavar="GLOB", help="Streams with such a name.")] = "*",
         destination: Annotated[str, typer.Option(metavar="GLOB", help="Destinations with such a name.")] = "*",
         form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
+        output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to, if it is no table.")] = None,
     ) -> None:
         """What became of every number in a period. Exit code 1 if something was lost, or contradicts itself."""
         period = period_of(day, since, until, now=SystemClock().now())
@@ -64,15 +69,14 @@ def register(app: typer.Typer, edge: Edge) -> None:
                 return await make(connection, period, glob=stream, destination=destination)
 
         made = with_database(edge.settings(), read)
-        match form:
-            case Format.JSON:
-                show.as_json(made)
-            case Format.CSV:
-                typer.echo(csv_of(made), nl=False)
-            case Format.DELIVERIES_CSV:
-                typer.echo(deliveries_csv_of(made), nl=False)
-            case Format.TABLE:
-                _print(made)
+        if form is Format.TABLE:
+            _print(made)
+        elif output is None and form is Format.PDF and sys.stdout.isatty():
+            raise BridgeError("a PDF is not for a terminal: name a file with --output")
+        elif output is None:
+            typer.echo(FORMS[form].write(made), nl=form is Format.JSON)
+        else:
+            output.write_bytes(FORMS[form].write(made))
         if any(one.counts.lost or one.counts.conflicts or one.gaps.lost for one in made.streams):
             raise typer.Exit(PROBLEM)
 

@@ -1,6 +1,7 @@
 """What the routes of reports take and answer, in OpenAPI."""
 
 from bridge.core.event import SEQUENCE_MAX
+from bridge.report.forms import FORMS
 from bridge.web.openapi_words import (
     HASH,
     LIMIT,
@@ -19,7 +20,7 @@ from bridge.web.openapi_words import (
     record,
     ref,
 )
-from bridge.web.reports import EVERYTHING, FORMS, HOURS_MAX
+from bridge.web.reports import EVERYTHING, HOURS_MAX
 
 _DAY: Schema = {
     "type": "string",
@@ -133,7 +134,7 @@ PATHS: dict[str, Schema] = {
                 ref("Report"),
                 "The report.",
                 problems={"400": "A parameter cannot be used; the member parameter says which."},
-                **{media_type.partition(";")[0]: {"schema": TEXT} for media_type, *_ in list(FORMS.values())[1:]},
+                **{form.media_type.partition(";")[0]: {"schema": TEXT} for form in list(FORMS.values())[1:]},
             ),
         )
     },

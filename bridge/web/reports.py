@@ -1,9 +1,7 @@
 """Reports by HTTP: those that are kept, and those that are made for whoever asks, in each of their forms."""
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -15,7 +13,7 @@ from starlette.routing import Route
 from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
 from bridge.report import HOUR, PERIOD_MAX, Period, Report, make
-from bridge.report.sheet import csv_of, deliveries_csv_of
+from bridge.report.forms import FORMS
 from bridge.store import reports
 from bridge.store.tokens import Scope
 from bridge.web import parameters
@@ -28,19 +26,6 @@ LIMIT_DEFAULT = 100
 EVERYTHING = "*"
 DAY = re.compile(r"20\d{2}-\d{2}-\d{2}", re.ASCII)
 HOURS_MAX = PERIOD_MAX // HOUR
-
-FORMS: Mapping[str, tuple[str, str, Callable[[Report], bytes]]] = MappingProxyType(
-    {
-        "json": ("application/json", ".json", msgspec.json.encode),
-        "csv": ("text/csv; charset=utf-8", ".csv", lambda report: csv_of(report).encode()),
-        "deliveries-csv": (
-            "text/csv; charset=utf-8",
-            "-deliveries.csv",
-            lambda report: deliveries_csv_of(report).encode(),
-        ),
-    }
-)
-"""What a report may be written as: its media type, how its file's name ends, and how it is written."""
 
 
 class Reports:
@@ -93,10 +78,10 @@ class Reports:
                     report = await make(connection, period, glob=stream, destination=destination)
             except BridgeError as error:
                 raise BadParameter("stream", str(error)) from None
-        media_type, suffix, write = FORMS[form]
-        name = f"bridge-{period.since:%Y-%m-%d}{suffix}"
+        written = FORMS[form]
+        name = f"bridge-{period.since:%Y-%m-%d}{written.suffix}"
         headers = {"content-disposition": f'inline; filename="{name}"', "etag": f'"{report.digest}"'}
-        return Response(await run_sync(write, report), media_type=media_type, headers=headers)
+        return Response(await run_sync(written.write, report), media_type=written.media_type, headers=headers)
 
     async def _kept(self, period: Period) -> Report | None:
         async with self._reads.connection() as connection:

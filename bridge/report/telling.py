@@ -1,0 +1,119 @@
+"""What a report says to people, whatever it is written as: a sentence, and sheets of text, each row in words."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bridge.report.shape import DestinationReport, Report, StreamReport
+
+ROWS_MAX = 500
+NONE = "-"
+
+
+class Row(NamedTuple):
+    """``bad`` is what somebody has to look into."""
+
+    cells: tuple[str, ...]
+    bad: bool
+
+
+class Sheet(NamedTuple):
+    """``says`` explains it, and counts the rows that it leaves out."""
+
+    title: str
+    says: str
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+def title_of(report: Report) -> str:
+    return f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
+
+
+def summary_of(report: Report) -> str:
+    """The period in a few words."""
+    events = sum(one.counts.events for one in report.streams)
+    lost = sum(one.counts.lost or 0 for one in report.streams)
+    conflicts = sum(one.counts.conflicts for one in report.streams)
+    still = sum(one.gaps.open for one in report.streams)
+    owed = sum(one.owed for one in report.destinations)
+    return (
+        f"Events: {events:,}, of {len(report.streams):,} streams. Lost: {lost:,}. Conflicts: {conflicts:,}."
+        f" Gaps open at the end: {still:,}. Owed to {len(report.destinations):,} destinations: {owed:,} entries."
+    )
+
+
+def sheets_of(report: Report) -> list[Sheet]:
+    """Streams, losses and destinations: those of which there are any."""
+    made = [_streams(report.streams), _losses(report.streams), _destinations(report.destinations)]
+    return [sheet for sheet in made if sheet.rows]
+
+
+def _streams(streams: Sequence[StreamReport]) -> Sheet:
+    columns = (
+        *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
+        *("webhook", "socket", "replay", "gaps", "p95", "unmatched"),
+    )
+    says = "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
+    return _sheet("Streams", says, columns, [_stream(one) for one in streams])
+
+
+def _stream(one: StreamReport) -> Row:
+    counts, slowest = one.counts, max((line.p95_s for line in one.gaps.closed), default=None)
+    still = None if one.ended is None or counts.void is None else one.ended.open
+    percent = NONE if one.complete_percent is None else f"{one.complete_percent:g} %"
+    cells = (
+        *(one.stream, percent, _told(counts.assigned), _told(counts.events), _told(counts.void), _told(counts.lost)),
+        *(_told(still), _told(counts.late), _told(counts.recovered), _told(counts.conflicts)),
+        *(_told(way.told) for way in (counts.webhook, counts.websocket, counts.replay)),
+        *(_told(one.gaps.opened), NONE if slowest is None else f"{slowest:,.1f} s", _told(one.unmatched)),
+    )
+    return Row(cells, bad=bool(counts.lost or counts.conflicts or one.gaps.lost))
+
+
+def _losses(streams: Sequence[StreamReport]) -> Sheet:
+    rows = [
+        Row(
+            (
+                *(one.stream, str(lost.epoch), lost.axis, str(lost.first), str(lost.last), _told(lost.lost)),
+                *(f"{lost.opened_at:%Y-%m-%d %H:%M:%S}", f"{lost.closed_at:%Y-%m-%d %H:%M:%S}"),
+            ),
+            bad=True,
+        )
+        for one in streams
+        for lost in one.gaps.lost
+    ]
+    columns = ("stream", "epoch", "axis", "first", "last", "lost", "opened", "ended")
+    return _sheet("Lost for good", "Ranges in which something can no longer be had.", columns, rows)
+
+
+def _destinations(destinations: Sequence[DestinationReport]) -> Sheet:
+    columns = (
+        *("destination", "delivered", "first try", "attempts", "failed", "p50", "p99", "owed", "oldest", "parked"),
+        "expired",
+    )
+    says = "Latencies run from when an entry was heard until it was accepted. Owed is what was not dealt with."
+    return _sheet("Destinations", says, columns, [_destination(one) for one in destinations])
+
+
+def _destination(one: DestinationReport) -> Row:
+    told = one.deliveries
+    percent = NONE if one.first_try_percent is None else f"{one.first_try_percent:g} %"
+    cells = (
+        *(one.destination, _told(told.delivered), percent, _told(told.attempts), _told(told.failed)),
+        *(NONE if ms is None else f"{ms:,.1f} ms" for ms in (told.p50_ms, told.p99_ms)),
+        *(_told(one.owed), NONE if one.oldest_at is None else f"{one.oldest_at:%Y-%m-%d %H:%M:%S}"),
+        *(_told(told.parked), _told(told.expired)),
+    )
+    return Row(cells, bad=bool(told.parked or told.expired))
+
+
+def _sheet(title: str, says: str, columns: tuple[str, ...], rows: Sequence[Row]) -> Sheet:
+    """With what is bad first where not all of it has room."""
+    if len(rows) > ROWS_MAX:
+        kept = sorted(rows, key=lambda row: not row.bad)[:ROWS_MAX]
+        return Sheet(title, f"{says} {len(rows) - ROWS_MAX:,} more are not shown here.", columns, kept)
+    return Sheet(title, says, columns, rows)
+
+
+def _told(number: int | None) -> str:
+    return NONE if number is None else f"{number:,}"

@@ -1,0 +1,149 @@
+"""A report for people: one HTML file and a PDF, the same bytes each time, whatever the names in it are."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from io import BytesIO
+from random import Random
+
+import msgspec
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+from pypdf import PdfReader
+
+from bridge.report import Period, Report
+from bridge.report.drawing import STREAMS_MAX, charts, most_troubled
+from bridge.report.forms import FORMS
+from bridge.report.html import html_of
+from bridge.report.shape import (
+    Counts,
+    Deliveries,
+    DestinationHour,
+    DestinationReport,
+    GapBar,
+    GapCounts,
+    Heard,
+    HourLine,
+    LostRange,
+    Standing,
+    StreamReport,
+)
+from bridge.report.telling import ROWS_MAX, sheets_of
+from tests.events import START
+
+BEGIN = START.replace(hour=0)
+DAY = Period.of(BEGIN, BEGIN + timedelta(days=1))
+HOSTILE = "</title><script>alert(1)</script>$x_{1}$ \"&'"
+STATES = ("recovered", "void", "superseded", "lost", "open")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+def counts(events: int, lost: int) -> Counts:
+    heard = Heard(events, events // 2, events - events // 2)
+    return Counts(
+        assigned=events + lost, events=events, void=0, lost=lost, open_more=0, late=0, recovered=0, conflicts=0,
+        gaps=1, webhook=heard, websocket=heard, replay=heard,
+    )  # fmt: skip
+
+
+def stream(name: str, gaps: int = 5, *, lost: int = 0) -> StreamReport:
+    dice = Random(name)
+    bars = []
+    for number in range(gaps):
+        opened_at, state = BEGIN + timedelta(hours=dice.uniform(-2, 23)), STATES[number % len(STATES)]
+        closed_at = None if state == "open" else opened_at + timedelta(minutes=dice.uniform(1, 90))
+        bars.append(GapBar(opened_at, closed_at, state, None))
+    standing = Standing(1, 9, 8, 0, 8, "00" * 32)
+    ranges = [LostRange(1, 4, 9, "sequence", lost, BEGIN, BEGIN + timedelta(hours=1))] if lost else []
+    return StreamReport(
+        stream=name, source="pb", numbered_by="venue", complete_percent=99.5, why=None, counts=counts(240, lost),
+        began=None, ended=standing, unmatched=0,
+        hours=[HourLine(BEGIN + timedelta(hours=hour), counts(10, 0), standing) for hour in range(24)],
+        gaps=GapCounts(
+            opened=gaps, open=0, closed=[], lost=ranges, lost_more=0, timeline=bars, timeline_more=0
+        ),
+    )  # fmt: skip
+
+
+def destination(name: str) -> DestinationReport:
+    told = Deliveries(delivered=10, first_try=9, attempts=11, failed=1, parked=0, expired=0, p50_ms=4.0, p99_ms=45.3)
+    hours = [DestinationHour(BEGIN + timedelta(hours=hour), told) for hour in range(24)]
+    return DestinationReport(
+        destination=name, deliveries=told, first_try_percent=90.0, owed=3, oldest_at=BEGIN, streams=[],
+        streams_more=0, hours=hours,
+    )  # fmt: skip
+
+
+REPORT = Report(
+    since=DAY.since,
+    until=DAY.until,
+    streams=[stream("pb.events", lost=6), stream(HOSTILE), stream("po.wallet", 0)],
+    destinations=[destination("ledger"), destination(HOSTILE)],
+    digest="ab" * 32,
+)
+EMPTY = Report(since=DAY.since, until=DAY.until, streams=[], digest="cd" * 32)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium")
+    if found is None and "CI" not in os.environ:  # noqa: TID251 - a test may look where it runs
+        pytest.skip("there is no chromium on this machine")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("report", [REPORT, EMPTY], ids=["full", "empty"])
+def test_the_same_report_gives_the_same_bytes_in_every_form(form: str, report: Report) -> None:
+    again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
+    assert FORMS[form].write(report) == FORMS[form].write(again)
+
+
+def test_html_loads_nothing_runs_nothing_and_escapes_every_name() -> None:
+    text = html_of(REPORT)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert not re.search(r"(?:src|href)=\"(?!#)|url\((?!#)|@import", text.replace('xlink:href="#', 'xlink:x="#'))
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_html_is_legible_to_a_browser_that_obeys_and_to_who_cannot_see(browser: Browser, scheme: str) -> None:
+    page = browser.new_page(color_scheme="dark" if scheme == "dark" else "light")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.set_content(html_of(REPORT))
+    assert page.locator("svg").count() == len(charts(REPORT)) == 3
+    assert page.locator("table").count() == 3
+    assert page.locator("tr.bad").count() == 2
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert said == []
+    page.close()
+
+
+def test_a_pdf_can_be_searched_and_each_page_says_whose_it_is() -> None:
+    read = PdfReader(BytesIO(FORMS["pdf"].write(REPORT)))
+    pages = [page.extract_text() for page in read.pages]
+    assert read.metadata is not None
+    assert read.metadata.creation_date == REPORT.until, "and not when it was written"
+    assert "Events: 720, of 3 streams. Lost: 6." in pages[0]
+    assert all(REPORT.digest in page and f"page {nth} of {len(pages)}" in page for nth, page in enumerate(pages, 1))
+    assert any("pb.events" in page and "99.5 %" in page for page in pages)
+
+
+def test_a_large_report_draws_the_most_troubled_streams_and_says_what_it_leaves_out() -> None:
+    streams = [stream(f"pb.{number}", number % 7, lost=number == ROWS_MAX + 90) for number in range(ROWS_MAX + 100)]
+    drawn = most_troubled(streams)
+    assert len(drawn) == STREAMS_MAX
+    assert {len(one.gaps.timeline) for one in drawn} == {6}
+    [sheet, losses] = sheets_of(msgspec.structs.replace(EMPTY, streams=streams))
+    assert (len(sheet.rows), sheet.rows[0].bad, sheet.rows[0].cells[0]) == (ROWS_MAX, True, f"pb.{ROWS_MAX + 90}")
+    assert "100 more are not shown here" in sheet.says
+    assert len(losses.rows) == 1
