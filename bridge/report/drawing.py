@@ -35,17 +35,18 @@ WAYS = {"webhook": ("#0072b2", ""), "websocket": ("#56b4e9", "////"), "replay": 
 LATENCY = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#e69f00", "v"), ("#56b4e9", "P"))
 STREAMS_MAX = 40
 NAME_CHARS_MAX = 40
+LINE_ON_PAPER = "#c4cad1"
 HOUR_DAYS = 1 / 24
 _WIDTH_IN, _DPI = 10.0, 150
 _BAR_DAYS_MIN = 1 / 24 / 30
 
 
-def charts(report: Report) -> dict[str, Figure]:
-    """The charts for which there is something to draw, by title."""
+def charts(report: Report, *, line: str = LINE) -> dict[str, Figure]:
+    """The charts for which there is something to draw, by title. ``line`` is the colour of what is in the back."""
     drawn = {
-        "Gaps, from opened to ended": _timeline(report),
-        "Events heard an hour, by transport": _heard(report),
-        "From heard to delivered, an hour": _latency(report),
+        "Gaps, from opened to ended": _timeline(report, line),
+        "Events heard an hour, by transport": _heard(report, line),
+        "From heard to delivered, an hour": _latency(report, line),
     }
     return {title: figure for title, figure in drawn.items() if figure is not None}
 
@@ -75,11 +76,11 @@ def most_troubled(streams: Sequence[StreamReport]) -> list[StreamReport]:
     return sorted(troubled[:STREAMS_MAX], key=lambda one: one.stream)
 
 
-def _timeline(report: Report) -> Figure | None:
+def _timeline(report: Report, line: str) -> Figure | None:
     drawn = most_troubled(report.streams)
     if not drawn:
         return None
-    figure, axes = _axes(report, height_in=1.1 + 0.28 * len(drawn))
+    figure, axes = _axes(report, line, height_in=1.1 + 0.28 * len(drawn))
     end = _num(report.until)
     for row, stream in enumerate(drawn):
         for bar in stream.gaps.timeline:
@@ -95,16 +96,16 @@ def _timeline(report: Report) -> Figure | None:
     return figure
 
 
-def _heard(report: Report) -> Figure | None:
+def _heard(report: Report, line: str) -> Figure | None:
     counts = {way: Counter[datetime]() for way in WAYS}
     for stream in report.streams:
-        for line in stream.hours:
+        for hour in stream.hours:
             for way, counted in counts.items():
-                counted[line.hour] += getattr(line.counts, way).told
+                counted[hour.hour] += getattr(hour.counts, way).told
     hours = sorted({hour for counted in counts.values() for hour, told in counted.items() if told})
     if not hours:
         return None
-    figure, axes = _axes(report, height_in=2.8)
+    figure, axes = _axes(report, line, height_in=2.8)
     below = [0] * len(hours)
     for way, (colour, hatch) in WAYS.items():
         told = [counts[way][hour] for hour in hours]
@@ -118,17 +119,17 @@ def _heard(report: Report) -> Figure | None:
     return figure
 
 
-def _latency(report: Report) -> Figure | None:
+def _latency(report: Report, line: str) -> Figure | None:
     sent = [one for one in report.destinations if one.deliveries.delivered]
     busiest = sorted(sent, key=lambda one: (-one.deliveries.delivered, one.destination))[: len(LATENCY)]
     if not busiest:
         return None
-    figure, axes = _axes(report, height_in=2.8)
+    figure, axes = _axes(report, line, height_in=2.8)
     for one, (colour, marker) in zip(sorted(busiest, key=lambda one: one.destination), LATENCY, strict=False):
-        hours = [line for line in one.hours if line.deliveries.delivered]
-        middle = [_num(line.hour) + HOUR_DAYS / 2 for line in hours]
+        hours = [hour for hour in one.hours if hour.deliveries.delivered]
+        middle = [_num(hour.hour) + HOUR_DAYS / 2 for hour in hours]
         for name, dashes in (("p50_ms", "-"), ("p99_ms", "--")):
-            values = [getattr(line.deliveries, name) for line in hours]
+            values = [getattr(hour.deliveries, name) for hour in hours]
             label = f"{_plain(one.destination)} {name.removesuffix('_ms')}"
             axes.plot(middle, values, dashes, color=colour, marker=marker, markersize=4, label=label)
     axes.set_yscale("log")
@@ -140,7 +141,7 @@ def _latency(report: Report) -> Figure | None:
     return figure
 
 
-def _axes(report: Report, *, height_in: float) -> tuple[Figure, Axes]:
+def _axes(report: Report, line: str, *, height_in: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("none")
@@ -150,10 +151,10 @@ def _axes(report: Report, *, height_in: float) -> tuple[Figure, Axes]:
     formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]  # nor has it
     axes.xaxis.set_major_formatter(formatter)
     axes.tick_params(colors=INK, labelsize=8)
-    axes.grid(axis="x", color=LINE, linewidth=0.5)
+    axes.grid(axis="x", color=line, linewidth=0.5)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
-        spine.set_color(LINE)
+        spine.set_color(line)
     return figure, axes
 
 

@@ -14,6 +14,7 @@ from bridge.report.telling import Sheet
 
 _FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 _FONT = "DejaVu"
+_TABLE_MM_MIN = 45
 _BAD = FontFace(color=(163, 59, 0), emphasis="BOLD")
 
 
@@ -42,7 +43,7 @@ def pdf_of(report: Report) -> bytes:
     _say(pages, "Reconciliation", size=18, bold=True)
     _say(pages, telling.title_of(report), size=10)
     _say(pages, telling.summary_of(report), size=10)
-    for title, figure in drawing.charts(report).items():
+    for title, figure in drawing.charts(report, line=drawing.LINE_ON_PAPER).items():
         height = pages.epw * figure.get_figheight() / figure.get_figwidth()
         if pages.will_page_break(height + 10):
             pages.add_page()
@@ -61,14 +62,16 @@ def _say(pages: FPDF, text: str, *, size: int, bold: bool = False) -> None:
 
 
 def _table(pages: FPDF, sheet: Sheet) -> None:
-    pages.add_page()
+    if pages.will_page_break(_TABLE_MM_MIN):
+        pages.add_page()
+    pages.ln(5)
     _say(pages, sheet.title, size=12, bold=True)
     _say(pages, sheet.says, size=8)
     pages.set_font(_FONT, size=6)
     widths = (3, *(1 for _ in sheet.columns[1:]))
     align = ("LEFT", *("RIGHT" for _ in sheet.columns[1:]))
     with pages.table(
-        col_widths=widths, text_align=align, line_height=4, borders_layout=TableBordersLayout.HORIZONTAL_LINES
+        col_widths=widths, text_align=align, line_height=4.6, borders_layout=TableBordersLayout.HORIZONTAL_LINES
     ) as table:
         table.row(sheet.columns)
         for row in sheet.rows:

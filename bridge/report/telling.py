@@ -101,7 +101,7 @@ def _destination(one: DestinationReport) -> Row:
     cells = (
         *(one.destination, _told(told.delivered), percent, _told(told.attempts), _told(told.failed)),
         *(NONE if ms is None else f"{ms:,.1f} ms" for ms in (told.p50_ms, told.p99_ms)),
-        *(_told(one.owed), NONE if one.oldest_at is None else f"{one.oldest_at:%Y-%m-%d %H:%M:%S}"),
+        *(_told(one.owed), NONE if one.oldest_at is None else f"{one.oldest_at:%m-%d %H:%M:%S}"),
         *(_told(told.parked), _told(told.expired)),
     )
     return Row(cells, bad=bool(told.parked or told.expired))
