@@ -1,6 +1,7 @@
 """What every test may ask for: a database of its own, an engine on it, a free port."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.store.embedded import EmbeddedPostgres
@@ -24,6 +26,16 @@ TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Whoever sets up logging, as each command does, does so for itself alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
