@@ -10,6 +10,7 @@ from bridge.sim.bybit import API_KEY, API_SECRET
 
 QUESTION = "outage"
 CHANNELS = ("publicTrade.BTCUSDT", "orderbook.50.BTCUSDT", "execution", "order")
+GAPS = "SELECT count(*) FROM gaps"
 GAPS_OPEN = "SELECT count(*) FROM gaps WHERE state = 'open'"
 TOLD_LOST = "SELECT count(*) FROM log WHERE kind = 'gap'"
 
@@ -46,9 +47,10 @@ channels = [{channels}]
         await place.begin("bridge", config=str(path), database_url=place.postgres.url, profile=profile)
         await until(lambda: _flowing(place), within_s=60, what="events flow")
         await CLOCK.sleep(size.before_s)
+        gaps = int(await place.sql(GAPS))
         async with httpx.AsyncClient(base_url=f"http://{at}", trust_env=False) as venue_control:
             (await venue_control.post("/_sim/down", json={"seconds": size.outage_s})).raise_for_status()
-        await until(lambda: _unheard(place), within_s=30, what="the outage is noticed")
+        await until(lambda: _unheard(place, gaps), within_s=30, what="the outage is noticed")
         position = await _replayed(place)
         await until(lambda: _heard_again(place), within_s=size.outage_s + 90, what="the sockets are back")
         back = CLOCK.monotonic()
@@ -71,9 +73,9 @@ async def _states(place: Stage) -> set[str]:
     return set((await place.sql("SELECT string_agg(DISTINCT state, ',') FROM follows") or "").split(","))
 
 
-async def _unheard(place: Stage) -> bool:
-    """The first line is noticed to be down; each is for as long as the venue is away."""
-    return await _states(place) != {"subscribed"}
+async def _unheard(place: Stage, gaps: int) -> bool:
+    """A line is seen to be down, or was so while nobody looked: there are more than those ``gaps`` now."""
+    return await _states(place) != {"subscribed"} or int(await place.sql(GAPS)) > gaps
 
 
 async def _heard_again(place: Stage) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import SystemClock
@@ -33,6 +34,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
 KITS: Mapping[str, Kit] = {"bybit": bybit.KIT, "cryptomus": cryptomus.KIT, "poloniex_v3": poloniex_v3.KIT}
 VENUES = (BYBIT, CRYPTOMUS, POLONIEX_V3)
 RATE_PER_S = 30.0
+LISTENED_TO = text(
+    "SELECT count(*) FROM follows f JOIN streams s ON s.id = f.stream_id"
+    " WHERE s.source = :source AND f.state = 'subscribed'"
+)
 FLOORED = timedelta(seconds=1)
 """To what a venue may floor its stamps."""
 
@@ -66,7 +71,11 @@ class Market:
         )
 
     async def has_begun(self) -> bool:
-        """Whether every stream that is ordered by time has begun, longer ago than stamps are floored by."""
+        """Whether every channel is listened to; what is ordered by time longer ago than stamps are floored by."""
+        async with self.engine.connect() as connection:
+            heard = (await connection.execute(LISTENED_TO, {"source": self.followed.source})).scalar_one()
+        if heard < len(self.followed.channels):
+            return False
         return all([await self._has_begun(channel) for channel in self.followed.channels if not channel.in_session])
 
     async def _has_begun(self, channel: Channel) -> bool:

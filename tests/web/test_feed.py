@@ -148,7 +148,7 @@ async def test_no_more_streams_are_open_than_there_may_be_and_one_that_is_left_m
 ) -> None:
     monkeypatch.setattr(sse, "STREAMS_OPEN_MAX", 1)
     await append_events(engine, "pb.events", 1)
-    async with listening(engine) as place, place.client() as client:
+    async with listening(engine, within_s=55) as place, place.client() as client:
         async with client.stream("GET", LOG, headers=EVENTS) as answer:
             await some(heard(answer), 1)
             refused = await client.get(LOG, headers=EVENTS)
