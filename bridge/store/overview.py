@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import alerts, connections, notices, stance
+from bridge.store import alerts, budgets, connections, notices, stance
+from bridge.store.budgets import UpstreamBudget
 from bridge.store.connections import Connection
 from bridge.store.engine import store_errors
 from bridge.store.follows import Follow
@@ -90,6 +91,7 @@ class Overview:
     cursors: tuple[Cursor, ...]
     firing: Mapping[tuple[str, str], int] = field(default_factory=dict)
     untold: Mapping[str, int] = field(default_factory=dict)
+    budgets: tuple[UpstreamBudget, ...] = ()
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -112,6 +114,7 @@ class Overview:
             connections=tuple(one for one in self.connections if one.source in sources),
             destinations=tuple(one for one in self.destinations if one.name in takers),
             cursors=cursors,
+            budgets=tuple(one for one in self.budgets if one.source in sources),
         )
 
     def connection_of(self, stance: Stance) -> Connection | None:
@@ -174,6 +177,7 @@ async def read(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> Overview:
         cursors=tuple(Cursor(*row) for row in (await conn.execute(_CURSORS, bound)).all()),
         firing=await alerts.firing(conn),
         untold=await notices.waiting(conn),
+        budgets=tuple(await budgets.listing(conn, limit=limit)),
     )
 
 
