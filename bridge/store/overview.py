@@ -1,14 +1,14 @@
-"""The whole at a glance: what status and metrics read. Every query is bounded, and cheap however long the log is."""
+"""The whole at a glance, as status tells it. Every query is bounded, and cheap however long the log is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import alerts, budgets, connections, notices, stance
+from bridge.store import budgets, connections, stance
 from bridge.store.budgets import UpstreamBudget
 from bridge.store.connections import Connection
 from bridge.store.engine import store_errors
@@ -79,18 +79,13 @@ class GapRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything as of one moment. ``heard`` is by the stream's id and the transport.
-
-    ``firing`` counts open alerts by rule and severity, ``untold`` the notices of them that wait, by channel.
-    """
+    """Everything as of one moment. ``heard`` is by the stream's id and the transport."""
 
     stances: tuple[Stance, ...]
     heard: Mapping[tuple[int, str], Heard]
     connections: tuple[Connection, ...]
     destinations: tuple[Destination, ...]
     cursors: tuple[Cursor, ...]
-    firing: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    untold: Mapping[str, int] = field(default_factory=dict)
     budgets: tuple[UpstreamBudget, ...] = ()
 
     @property
@@ -175,8 +170,6 @@ async def read(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> Overview:
         connections=tuple(await connections.listing(conn, limit=limit)),
         destinations=tuple(Destination(*row) for row in (await conn.execute(_DESTINATIONS, bound)).all()),
         cursors=tuple(Cursor(*row) for row in (await conn.execute(_CURSORS, bound)).all()),
-        firing=await alerts.firing(conn),
-        untold=await notices.waiting(conn),
         budgets=tuple(await budgets.listing(conn, limit=limit)),
     )
 
