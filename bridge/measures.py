@@ -8,12 +8,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+from bridge.core.event import Kind
 from bridge.core.latency import BOUNDS_S
 from bridge.exposition import Sample, family, histogram, labels
 from bridge.store import counters
 from bridge.store.connections import STATES
+from bridge.store.counters import Key
 from bridge.store.measured import Measured, StreamFigures
 
+OUTCOMES = ("accepted", "refused", "unknown")
 LATENCY_SUM = "sum"
 """The kind of a counter of latencies that holds their sum; the others are boundaries in seconds."""
 
@@ -74,7 +77,9 @@ def _whole(measured: Measured, now: datetime) -> Iterator[str]:
         "Until the nearest open gap can no longer be asked for.",
         _left(gaps.deadline_at, now),
     )
-    remarks = [(labels(kind=kind), count) for kind, count in measured.remarks.items()]
+    # A count that begins at 0 has grown when it is 1; one that begins at 1 has not.
+    told = {kind.value: 0.0 for kind in Kind if kind is not Kind.EVENT} | dict(measured.remarks)
+    remarks = [(labels(kind=kind), count) for kind, count in told.items()]
     yield family("bridge_remarks_total", "counter", "Entries that are no plain events, by kind.", remarks)
 
 
@@ -176,12 +181,15 @@ def _destinations(measured: Measured, now: datetime) -> Iterator[str]:
     yield family("bridge_delivery_oldest_seconds", "gauge", words, ages)
     words = "Streams whose last attempt failed."
     yield family("bridge_delivery_streams_failing", "gauge", words, [(at, one.failing) for at, one in takers])
-    yield family(
-        "bridge_delivery_attempts_total",
-        "counter",
-        "Attempts to deliver, by outcome.",
-        _counted(measured, counters.ATTEMPTS, "destination", "outcome"),
-    )
+    attempts = [
+        (
+            labels(destination=one.name, outcome=word),
+            measured.counted.get(Key(counters.ATTEMPTS, one.name, word), 0.0),
+        )
+        for _, one in takers
+        for word in OUTCOMES
+    ]
+    yield family("bridge_delivery_attempts_total", "counter", "Attempts to deliver, by outcome.", attempts)
     words = "From hearing an entry to its being accepted."
     yield histogram("bridge_delivery_latency_seconds", words, _latencies(measured))
 
