@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from bridge.clock import Clock, ManualClock
 from bridge.config import Limits, Settings
+from bridge.config.playbatman import PlayBatman
 from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
 from bridge.web.app import web_app
@@ -17,6 +18,7 @@ from bridge.web.hooks import Hooks
 from tests.events import START
 
 LIMITS = Limits(log_page_max=50)
+SOURCE = PlayBatman(name="pb", venue="playbatman", rest_url="http://127.0.0.1:9", api_key=SecretStr("a-key"))
 
 
 class ClosedDoor:
@@ -31,7 +33,7 @@ def app_of(
 ) -> ASGIApp:
     clock = clock or ManualClock(START)
     settings = Settings(
-        sources={}, destinations={}, limits=LIMITS, api_token=None if token is None else SecretStr(token)
+        sources={"pb": SOURCE}, destinations={}, limits=LIMITS, api_token=None if token is None else SecretStr(token)
     )
     hooks = Hooks({}, ClosedDoor(), clock)
     return web_app(
