@@ -42,7 +42,8 @@ def web_app(
     ``pulse`` tells of logs that grow, and of the end: without it the streams of the API look for themselves.
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
+    pulse = pulse or Pulse()
+    routes = routes_of(engine, settings, clock, egress, pulse)
     access = Access(engine, clock, token=token)
     programs = Starlette(
         routes=[
@@ -51,7 +52,7 @@ def web_app(
         ],
         exception_handlers=HANDLERS,
     )
-    pages = pages_of(engine, access, clock)
+    pages = pages_of(engine, access, clock, pulse)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):

@@ -14,14 +14,17 @@ from bridge.web.page.live import Live
 from bridge.web.page.overview import Overview
 from bridge.web.page.rendering import Rendering
 from bridge.web.page.static import Static
+from bridge.web.pull import Reads
+from bridge.web.pulse import Pulse
 
 
-def pages_of(engine: AsyncEngine, access: Access, clock: Clock) -> ASGIApp:
+def pages_of(engine: AsyncEngine, access: Access, clock: Clock, pulse: Pulse) -> ASGIApp:
     """The application."""
     static = Static()
     rendering = Rendering(clock, static)
-    guard, live = Guard(access), Live(rendering)
-    parts: list[Routes] = [Overview(live).routes()]
+    guard, live = Guard(access), Live(rendering, clock, pulse)
+    reads = Reads(engine)
+    parts: list[Routes] = [Overview(live, reads, clock).routes(), live.routes()]
     guarded = [
         Route(route.path, guard(route.endpoint, scope), methods=sorted(route.methods or ()))
         for part in parts
