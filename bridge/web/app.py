@@ -43,6 +43,7 @@ def web_app(
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
     pulse = pulse or Pulse()
+    reports = Reports(engine, page_max=settings.limits.log_page_max)
     routes = routes_of(engine, settings, clock, egress, pulse)
     access = Access(engine, clock, token=token)
     programs = Starlette(
@@ -52,7 +53,7 @@ def web_app(
         ],
         exception_handlers=HANDLERS,
     )
-    pages = pages_of(engine, access, clock, pulse)
+    pages = pages_of(engine, access, clock, pulse, reports)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
