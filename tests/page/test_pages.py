@@ -42,7 +42,7 @@ def pages(day: Day) -> dict[str, str]:
         "gap-open": f"/streams/{day.stream}/gaps/{day.open_gap}",
         "gap-lost": f"/streams/{day.stream}/gaps/{day.lost_gap}",
         "log": f"/streams/{day.stream}/log",
-        "entry": f"/streams/{day.stream}/log/375",
+        "entry": f"/streams/{day.stream}/log/300",
         "entry-gap": f"/streams/{day.stream}/log/41",
         "entry-hostile": f"/streams/{quote(HOSTILE, safe='')}/log/2",
         "reports": "/reports",
