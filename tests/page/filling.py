@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bridge.core.budget import Left
 from bridge.core.event import Kind, digest_of
-from bridge.store import streams
+from bridge.store import budgets, reads, streams
 from bridge.store.entries import Entry
 from bridge.store.finish import finish
+from bridge.store.reads import Read
 from bridge.store.streams import Stream
 from bridge.store.tables.incoming import events
 from tests.logs import append_events, make_stream
@@ -115,6 +117,31 @@ SELECT id, 1, :first, :last, :verdict, CAST(:detail AS jsonb), :now FROM streams
     await gap(
         conn, "pb.events", 300, 309, state="recovered", found=10, healed_by="replay", opened=timedelta(minutes=50)
     )
+    tried = [
+        Read(
+            now() - timedelta(minutes=3),
+            "tail",
+            since=350,
+            reached=420,
+            pages=2,
+            rows=40,
+            fresh=4,
+            withheld="settled",
+        ),
+        Read(now() - timedelta(minutes=2), "proof", since=350, upto=372, error="the venue answered HTTP 503 <b>"),
+        Read(
+            now() - timedelta(minutes=1),
+            "proof",
+            since=350,
+            upto=372,
+            reached=372,
+            pages=1,
+            rows=10,
+            withheld="stable",
+        ),
+    ]
+    stream_id = (await conn.execute(text("SELECT id FROM streams WHERE name = 'pb.events'"))).scalar_one()
+    await reads.insert(conn, stream_id=stream_id, epoch=1, made=tried)
     opened = await gap(conn, "pb.events", 361, 372, withheld="settled", expires=timedelta(minutes=31))
     return Day("pb.events", opened, lost)
 
@@ -153,6 +180,8 @@ async def _around(conn: AsyncConnection) -> None:
             text("INSERT INTO leases (name, holder, fence, until) VALUES (:name, 'test', 1, :until)"),
             {"name": f"source:{source}", "until": until},
         )
+    left = {"replay": Left(10.0, 20.0, 7.0, 0.0), "orders": Left(2.0, 4.0, 0.0, 40.0)}
+    await budgets.put(conn, source="pb", left=left, now=now())
     for transport, ago_s in (("webhook", 2), ("websocket", 1), ("replay", 40)):
         await conn.execute(
             text("""

@@ -1,4 +1,4 @@
-"""The gaps of a stream: all there were, and one with what is on record of it."""
+"""The gaps of a stream: all there were, and one with every read that was tried and what is on record of it."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from bridge.clock import Clock
 from bridge.core.event import SEQUENCE_MAX
-from bridge.store import evidence, gaps
+from bridge.store import evidence, gaps, reads
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
@@ -36,7 +36,7 @@ class Gaps:
         return {
             Scope.READ: [
                 self._live.page(history, "gaps.html", self.listing, blocks=("gaps",)),
-                self._live.page(f"{history}/{{id:int}}", "gap.html", self.gap, blocks=("gap", "evidence")),
+                self._live.page(f"{history}/{{id:int}}", "gap.html", self.gap, blocks=("gap", "reads", "evidence")),
             ]
         }
 
@@ -54,7 +54,8 @@ class Gaps:
 
     async def gap(self, request: Request) -> Context:
         """One gap. Raises HTTPException where the stream has none of that number."""
-        parameters.only(request)
+        parameters.only(request, "before")
+        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
         gap_id = min(int(request.path_params["id"]), SEQUENCE_MAX)
         async with self._reads.connection() as connection:
             line = await line_of(connection, request, self._clock)
@@ -68,7 +69,15 @@ class Gaps:
                     connection, stream_id=stream_id, epoch=gap.epoch, lowest=gap.first, highest=gap.last,
                     limit=EVIDENCE_SHOWN,
                 )  # fmt: skip
-        return {"line": line, "gap": gap, "evidence": [(one, detail_of(one.detail)) for one in found]}
+            tried = await reads.of_gap(connection, gap_id=gap.id, before=before, limit=PAGE + 1)
+        return {
+            "line": line,
+            "gap": gap,
+            "evidence": [(one, detail_of(one.detail)) for one in found],
+            "reads": tried[:PAGE],
+            "before": before,
+            "onward": f"?{urlencode({'before': tried[PAGE - 1].id})}#reads" if len(tried) > PAGE else None,
+        }
 
 
 def detail_of(detail: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from bridge.clock import Clock
-from bridge.store import alerts, board
+from bridge.store import alerts, board, budgets
 from bridge.store.board import Taker
+from bridge.store.budgets import UpstreamBudget
 from bridge.store.overview import GapRow, gaps_at_a_glance
 from bridge.store.tokens import Scope
 from bridge.web import parameters
@@ -24,6 +25,7 @@ GAPS_SHOWN = 12
 ENDED_SHOWN = 5
 STREAMS_SHOWN = 20
 SOURCES_SHOWN = 50
+BUDGETS_SHOWN = 200
 DESTINATIONS_SHOWN = 50
 RATE_OVER_S = 30.0
 
@@ -59,6 +61,7 @@ class Overview:
                 **await _gaps(connection),
                 "lines": await lines(connection, await _ids(connection), now=now),
                 "sources": await board.sources(connection, limit=SOURCES_SHOWN),
+                "budgets": _by_source(await budgets.listing(connection, limit=BUDGETS_SHOWN)),
                 "takers": takers,
                 "rates": self._pace.rates(takers, self._clock.monotonic()),
             }
@@ -100,6 +103,13 @@ async def _gaps(connection: AsyncConnection) -> dict[str, list[GapRow]]:
 def _closed_at(gap: GapRow) -> datetime:
     assert gap.closed_at is not None
     return gap.closed_at
+
+
+def _by_source(found: list[UpstreamBudget]) -> dict[str, list[UpstreamBudget]]:
+    by_source: dict[str, list[UpstreamBudget]] = {}
+    for one in found:
+        by_source.setdefault(one.source, []).append(one)
+    return by_source
 
 
 async def _ids(connection: AsyncConnection) -> list[int]:
