@@ -38,6 +38,7 @@ class Overview:
         self._reads = reads
         self._clock = clock
         self._fresh = Fresh(self._read, clock, for_s=EVERY_S / 2, rest=REST)
+        self._takers = Fresh(self._read_takers, clock, for_s=EVERY_S / 2, rest=REST)
         self._pace = Pace()
 
     def routes(self) -> Routes:
@@ -52,8 +53,8 @@ class Overview:
 
     async def _read(self) -> Context:
         now = self._clock.now()
+        takers, rates = await self._takers.get()
         async with self._reads.connection() as connection:
-            takers = await board.takers(connection, limit=DESTINATIONS_SHOWN)
             return {
                 "totals": await board.totals(connection),
                 "firing": await alerts.listing(connection, resolved=False, limit=ALERTS_SHOWN),
@@ -63,8 +64,14 @@ class Overview:
                 "sources": await board.sources(connection, limit=SOURCES_SHOWN),
                 "budgets": _by_source(await budgets.listing(connection, limit=BUDGETS_SHOWN)),
                 "takers": takers,
-                "rates": self._pace.rates(takers, self._clock.monotonic()),
+                "rates": rates,
             }
+
+    async def _read_takers(self) -> tuple[list[Taker], dict[str, float]]:
+        """Destinations cost the most where each of many takes thousands of streams, so they go at their own pace."""
+        async with self._reads.connection() as connection:
+            takers = await board.takers(connection, limit=DESTINATIONS_SHOWN)
+        return takers, self._pace.rates(takers, self._clock.monotonic())
 
 
 class Look(NamedTuple):
