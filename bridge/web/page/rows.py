@@ -44,7 +44,6 @@ class Line(NamedTuple):
     connection: Connection | None
     condition: Condition
     level: str
-    lag: str
     share: str
     strip: Strip | None
     says: str
@@ -80,11 +79,9 @@ def level_of(found: Condition) -> str:
 
 def _line(one: Stance, socket: Connection | None, strip: Strip | None, now: datetime) -> Line:
     found = condition(one, socket, now)
-    lag_s = one.lag_s(now)
-    lag = seconds(lag_s) if lag_s is not None else "–" if one.lag is None else f"{one.lag:,}"
     share = one.completeness.share
     percent = "–" if share is None else f"{floor(share * 10_000) / 100:g} %"
-    return Line(one, socket, found, level_of(found), lag, percent, strip, "" if strip is None else says(one, strip))
+    return Line(one, socket, found, level_of(found), percent, strip, "" if strip is None else says(one, strip))
 
 
 async def _strips(conn: AsyncConnection, stances: Sequence[Stance], now: datetime, size: Size) -> Mapping[int, Strip]:
