@@ -1,6 +1,7 @@
 """Finding one's way: lists by pages, places in a log, one entry in full, and reports; by link, form and keyboard."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from urllib.parse import quote
 
@@ -10,9 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.core.event import Kind
+from bridge.store import reads
+from bridge.store.reads import Read
 from tests.browsing import tab
 from tests.logs import append_events, append_told
-from tests.page.filling import HOSTILE, fill
+from tests.page.filling import HOSTILE, fill, now
 from tests.page.test_pages import keep_a_report
 from tests.web.listening import listening
 from tests.web.serving import reading
@@ -141,6 +144,26 @@ FROM destinations d, streams s WHERE d.name = 'audit' AND s.name = 'pb.events'""
     states = dict(re.findall(r'<tr data-key="(\w+)">.*?<span class="state \w+">([\w ]+)</span>', page))
     assert states == {"audit": "parked", "books": "waiting", "ledger": "waiting"}
     assert "&#34;price&#34;: 1.10," in page, "numbers stand as the venue wrote them"
+
+
+async def test_a_gap_tells_every_read_that_was_tried_by_pages(engine: AsyncEngine) -> None:
+    day = await fill(engine)
+    async with engine.begin() as conn:
+        stream_id = (await conn.execute(text("SELECT id FROM streams WHERE name = 'pb.events'"))).scalar_one()
+        made = [Read(now() - timedelta(seconds=n), "tail", reached=420, rows=n) for n in range(1, 61)]
+        await reads.insert(conn, stream_id=stream_id, epoch=1, made=made)
+    async with reading(engine) as client:
+        path = f"/streams/pb.events/gaps/{day.open_gap}"
+        first = (await client.get(path)).text
+        onward = link(first, "Older")
+        assert onward is not None
+        second = (await client.get(path + onward.partition("#")[0])).text
+        assert (len(keys(first)), len(keys(second))) == (50, 13)
+        assert not set(keys(first)) & set(keys(second))
+        assert "the venue answered HTTP 503 &lt;b&gt;" in second
+        lost = (await client.get(f"/streams/pb.events/gaps/{day.lost_gap}")).text
+        assert "&#34;oldest&#34;: 45" in lost
+        assert (await client.get(f"/streams/po.wallet/gaps/{day.open_gap}")).status_code == 404, "it is not its gap"
 
 
 @pytest.mark.parametrize(
