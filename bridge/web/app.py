@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: the receiver as it is, everything else through Starlette."""
+"""The web side as one ASGI application: the receiver as it is, what programs ask, and the pages for people."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
@@ -17,10 +17,14 @@ from bridge.web.destinations import Destinations, Routes
 from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
+from bridge.web.page.pages import pages_of
 from bridge.web.problems import HANDLERS
 from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 from bridge.web.reports import Reports
+
+FOR_PROGRAMS = ("/v1", "/healthz", "/readyz", "/metrics")
+"""What begins so is no page, and answered as programs want it even where there is nothing."""
 
 
 def web_app(
@@ -38,20 +42,26 @@ def web_app(
     ``pulse`` tells of logs that grow, and of the end: without it the streams of the API look for themselves.
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
-    pages = Starlette(
+    pulse = pulse or Pulse()
+    reports = Reports(engine, page_max=settings.limits.log_page_max)
+    routes = routes_of(engine, settings, clock, egress, pulse)
+    access = Access(engine, clock, token=token)
+    programs = Starlette(
         routes=[
             *Health(
                 engine, clock, metrics, sources=settings.held, streams_max=settings.limits.metrics_streams_max
             ).routes(),
-            Mount("/v1", app=Guarded(Access(engine, clock, token=token), routes)),
+            Mount("/v1", app=Guarded(access, routes)),
         ],
         exception_handlers=HANDLERS,
     )
+    pages = pages_of(engine, access, clock, pulse, reports)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await hooks(scope, receive, send)
+        elif scope["type"] != "http" or scope["path"].startswith(FOR_PROGRAMS):
+            await programs(scope, receive, send)
         else:
             await pages(scope, receive, send)
 
