@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: the receiver as it is, everything else through Starlette."""
+"""The web side as one ASGI application: the receiver as it is, what programs ask, and the pages for people."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
@@ -17,10 +17,14 @@ from bridge.web.destinations import Destinations, Routes
 from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
+from bridge.web.page.pages import pages_of
 from bridge.web.problems import HANDLERS
 from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 from bridge.web.reports import Reports
+
+FOR_PROGRAMS = ("/v1", "/healthz", "/readyz", "/metrics")
+"""What begins so is no page, and answered as programs want it even where there is nothing."""
 
 
 def web_app(
@@ -39,17 +43,21 @@ def web_app(
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
     routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
-    pages = Starlette(
+    access = Access(engine, clock, token=token)
+    programs = Starlette(
         routes=[
             *Health(engine, clock, metrics).routes(),
-            Mount("/v1", app=Guarded(Access(engine, clock, token=token), routes)),
+            Mount("/v1", app=Guarded(access, routes)),
         ],
         exception_handlers=HANDLERS,
     )
+    pages = pages_of(engine, access, clock)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await hooks(scope, receive, send)
+        elif scope["type"] != "http" or scope["path"].startswith(FOR_PROGRAMS):
+            await programs(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

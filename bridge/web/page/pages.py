@@ -1,0 +1,31 @@
+"""All pages as one application: each route behind the guard, under the scope that it needs."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bridge.clock import Clock
+from bridge.web.access import Access
+from bridge.web.destinations import Routes
+from bridge.web.page.faults import handlers
+from bridge.web.page.guarding import Guard
+from bridge.web.page.live import Live
+from bridge.web.page.overview import Overview
+from bridge.web.page.rendering import Rendering
+from bridge.web.page.static import Static
+
+
+def pages_of(engine: AsyncEngine, access: Access, clock: Clock) -> ASGIApp:
+    """The application."""
+    static = Static()
+    rendering = Rendering(clock, static)
+    guard, live = Guard(access), Live(rendering)
+    parts: list[Routes] = [Overview(live).routes()]
+    guarded = [
+        Route(route.path, guard(route.endpoint, scope), methods=sorted(route.methods or ()))
+        for part in parts
+        for scope, under in part.items()
+        for route in under
+    ]
+    return Starlette(routes=[*static.routes(), *guarded], exception_handlers=handlers(rendering))
