@@ -42,7 +42,9 @@ def web_app(
     ``pulse`` tells of logs that grow, and of the end: without it the streams of the API look for themselves.
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
+    vault = Vault([key.get_secret_value() for key in settings.secret_key])
+    operating = Operating(engine, clock, vault, settings.destinations)
+    routes = routes_of(engine, settings, clock, egress, pulse or Pulse(), operating)
     access = Access(engine, clock, token=token)
     programs = Starlette(
         routes=[
@@ -51,7 +53,7 @@ def web_app(
         ],
         exception_handlers=HANDLERS,
     )
-    pages = pages_of(engine, access, clock)
+    pages = pages_of(engine, access, clock, settings, operating, egress)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
@@ -64,12 +66,12 @@ def web_app(
     return dispatch
 
 
-def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse) -> Routes:
+def routes_of(
+    engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse, operating: Operating
+) -> Routes:
     """Everything below ``/v1``, each route under the scope that it needs: there is no way in beside these."""
     page_max = settings.limits.log_page_max
     api = Api(engine, clock, page_max=page_max, pulse=pulse, poll_every_s=settings.limits.poll_every_s)
-    vault = Vault([key.get_secret_value() for key in settings.secret_key])
-    operating = Operating(engine, clock, vault, settings.destinations)
     parts: list[Routes] = [
         {Allowed.READ: api.routes()},
         Destinations(operating, egress, page_max=page_max).routes(),

@@ -6,21 +6,30 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bridge.clock import Clock
+from bridge.config.settings import Settings
+from bridge.egress import Egress
 from bridge.web.access import Access
 from bridge.web.destinations import Routes
+from bridge.web.operating import Operating
 from bridge.web.page.faults import handlers
 from bridge.web.page.guarding import Guard
 from bridge.web.page.live import Live
+from bridge.web.page.login import Login
 from bridge.web.page.overview import Overview
 from bridge.web.page.rendering import Rendering
+from bridge.web.page.session import Sessions, Signer, keys_of
 from bridge.web.page.static import Static
 
 
-def pages_of(engine: AsyncEngine, access: Access, clock: Clock) -> ASGIApp:
-    """The application."""
+def pages_of(
+    engine: AsyncEngine, access: Access, clock: Clock, settings: Settings, operating: Operating, egress: Egress
+) -> ASGIApp:
+    """The application. What a page changes goes by ``operating``, as with the API."""
     static = Static()
     rendering = Rendering(clock, static)
-    guard, live = Guard(access), Live(rendering)
+    sessions = Sessions(Signer(keys_of(settings)))
+    guard, live = Guard(access, sessions, clock), Live(rendering)
+    login = Login(access, sessions, guard, clock, rendering)
     parts: list[Routes] = [Overview(live).routes()]
     guarded = [
         Route(route.path, guard(route.endpoint, scope), methods=sorted(route.methods or ()))
@@ -28,4 +37,4 @@ def pages_of(engine: AsyncEngine, access: Access, clock: Clock) -> ASGIApp:
         for scope, under in part.items()
         for route in under
     ]
-    return Starlette(routes=[*static.routes(), *guarded], exception_handlers=handlers(rendering))
+    return Starlette(routes=[*static.routes(), *login.routes(), *guarded], exception_handlers=handlers(rendering))

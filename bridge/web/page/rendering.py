@@ -18,6 +18,9 @@ from bridge.web.page.static import Static
 CSRF = "bridge.csrf"
 """Where in a request's scope the session's token against forged forms is."""
 
+MESSAGES = "bridge.messages"
+"""Where in it is what the request before this one left to be said."""
+
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -85,7 +88,7 @@ class Rendering:
         content = self._environment.get_template(template).render(
             caller=request.scope.get(CALLER),
             csrf=request.scope.get(CSRF, ""),
-            messages=messages,
+            messages=[*request.scope.get(MESSAGES, ()), *messages],
             now=self._clock.now(),
             here=request.scope["path"],
             navigation=NAVIGATION,
