@@ -11,6 +11,11 @@ from bridge.egress import Egress
 from bridge.web.access import Access
 from bridge.web.destinations import Routes
 from bridge.web.operating import Operating
+from bridge.web.page.alerts import AlertPages
+from bridge.web.page.asking import Forms
+from bridge.web.page.audit import AuditPage
+from bridge.web.page.destination_acts import DestinationActs
+from bridge.web.page.destinations import DestinationPages
 from bridge.web.page.faults import handlers
 from bridge.web.page.guarding import Guard
 from bridge.web.page.live import Live
@@ -19,6 +24,7 @@ from bridge.web.page.overview import Overview
 from bridge.web.page.rendering import Rendering
 from bridge.web.page.session import Sessions, Signer, keys_of
 from bridge.web.page.static import Static
+from bridge.wiring.alerts import channels_of
 
 
 def pages_of(
@@ -30,7 +36,14 @@ def pages_of(
     sessions = Sessions(Signer(keys_of(settings)))
     guard, live = Guard(access, sessions, clock), Live(rendering)
     login = Login(access, sessions, guard, clock, rendering)
-    parts: list[Routes] = [Overview(live).routes()]
+    forms = Forms(operating, rendering)
+    parts: list[Routes] = [
+        Overview(live).routes(),
+        DestinationPages(operating, rendering).routes(),
+        DestinationActs(operating, forms, egress).routes(),
+        AlertPages(operating, rendering, forms, channels_of(settings, egress)).routes(),
+        AuditPage(operating, rendering).routes(),
+    ]
     guarded = [
         Route(route.path, guard(route.endpoint, scope), methods=sorted(route.methods or ()))
         for part in parts

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from bridge.core.duration import ago, seconds, until
 
 DASH = "–"
+BRIEF_CHARS_MAX = 500
 
 
 def number(value: int | None) -> str:
@@ -35,8 +38,15 @@ def plain(text: object) -> str:
     return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in str(text))
 
 
+def brief(value: object) -> str:
+    """Some structure on one line, cut where it becomes too long to read."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= BRIEF_CHARS_MAX else f"{text[: BRIEF_CHARS_MAX - 1]}…"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
+    "brief": brief,
     "moment": moment,
     "number": number,
     "plain": plain,
