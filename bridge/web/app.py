@@ -44,7 +44,8 @@ def web_app(
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
     vault = Vault([key.get_secret_value() for key in settings.secret_key])
     operating = Operating(engine, clock, vault, settings.destinations)
-    routes = routes_of(engine, settings, clock, egress, pulse or Pulse(), operating)
+    pulse = pulse or Pulse()
+    routes = routes_of(engine, settings, clock, egress, pulse, operating)
     access = Access(engine, clock, token=token)
     programs = Starlette(
         routes=[
@@ -53,7 +54,7 @@ def web_app(
         ],
         exception_handlers=HANDLERS,
     )
-    pages = pages_of(engine, access, clock, settings, operating, egress)
+    pages = pages_of(engine, access, clock, pulse, settings, operating, egress)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):

@@ -1,106 +1,193 @@
-"""A bridge with something on each page of an operator's, and its forms filled in as a browser does without script."""
+"""A bridge's tables as they are on a bad day, filled by statement: something of everything that a page shows."""
 
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import unescape
+from datetime import UTC, datetime, timedelta
 
-import httpx
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.core.delivery import Answered
-from bridge.store.tokens import Scope
-from tests.logs import START, append_events
-from tests.page.signing import token_of
-from tests.web.operators import OK, URL, Bridge, operated
+from bridge.core.event import Kind
+from bridge.store import streams
+from tests.logs import append_events, append_told
 
-NO = Answered(500, None, "not <b>today</b>", 0.25)
-LEDGER = {"name": "ledger", "url": URL}
-TOKEN = "the-token-of-the-environment"
+HOSTILE = "pb.\u202e<img src=x onerror=alert(1)>\"'&"
+"""A name that no stream can have by the configuration, and that turns the text after it."""
+ONE_GAP = b'{"first":41,"last":44,"reason":"the venue has forgotten it"}'
 
 
-@dataclass(slots=True)
-class Operator:
-    """A browser without script: it remembers cookies, and sends the forms that pages hold."""
-
-    client: httpx.AsyncClient
-
-    async def get(self, path: str, *, status: int = 200) -> str:
-        answer = await self.client.get(path)
-        assert answer.status_code == status, (answer.status_code, answer.text)
-        return answer.text
-
-    async def send(self, page: str, path: str, *, status: int = 303, **fields: str) -> httpx.Response:
-        """Send the last form of a page, filled in, to ``path``."""
-        form = page[page.rindex("<form") :]
-        hidden = {n: unescape(v) for n, v in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)}
-        headers = {"origin": str(self.client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
-        answer = await self.client.post(path, data={**hidden, **fields}, headers=headers)
-        assert answer.status_code == status, (answer.status_code, answer.text)
-        return answer
-
-    async def do(self, path: str, **fields: str) -> str:
-        """Ask for the page that asks, send its form, and follow: the page that says what was done."""
-        answer = await self.send(await self.get(path), path.partition("?")[0], status=303, **fields)
-        return await self.get(answer.headers["location"])
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the browser counts by the machine's clock
 
 
-def said(page: str) -> str:
-    """What the page says of the act before it."""
-    found = re.search(r'<p class="message \w+"[^>]*>(.*?)</p>', page, re.DOTALL)
-    return "" if found is None else unescape(found[1])
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What was filled in: ids of gaps by what they are."""
+
+    stream: str
+    open_gap: int
+    lost_gap: int
 
 
-@asynccontextmanager
-async def operator(
-    engine: AsyncEngine, scope: Scope = Scope.OPERATE, *, within_s: float = 60
-) -> AsyncIterator[tuple[Bridge, Operator]]:
-    """A bridge that has delivered, and somebody with this scope who has signed in to it."""
-    token = await token_of(engine, f"the-{scope}", scope)
-    async with operated(engine, token=TOKEN, within_s=within_s) as bridge, visiting(bridge) as client:
-        signing = Operator(client)
-        answer = await signing.send(await signing.get("/login"), "/login", token=token)
-        assert answer.headers["location"] == "/"
-        yield bridge, signing
-
-
-def visiting(bridge: Bridge) -> httpx.AsyncClient:
-    """A browser that nobody knows yet."""
-    return httpx.AsyncClient(base_url=bridge.address, trust_env=False, timeout=20)
-
-
-async def delivered(engine: AsyncEngine, bridge: Bridge, count: int = 10) -> None:
-    """A destination that has taken everything of one stream."""
-    await append_events(engine, "pb.events", count)
-    await bridge.call("POST", "/destinations", LEDGER, status=201)
-    assert await bridge.deliver() == list(range(1, count + 1))
-
-
-async def with_parked(engine: AsyncEngine, bridge: Bridge, count: int = 3) -> None:
-    """A destination that has laid everything aside."""
-    await append_events(engine, "pb.events", count)
-    given = {**LEDGER, "on_exhausted": "park", "attempts_max": 1}
-    await bridge.call("POST", "/destinations", given, status=201)
-    bridge.post.answer = NO
-    await bridge.deliver()
-    bridge.post.answer = OK
-
-
-async def with_alerts(engine: AsyncEngine) -> None:
-    """Two alerts that hold, and one that is over."""
+async def fill(engine: AsyncEngine) -> Day:
+    """One numbered stream with every kind of gap, one in time, a quiet one, and a hostile one."""
+    await append_events(engine, "pb.events", 400)
+    await append_told(engine, "pb.events", Kind.GAP, ONE_GAP)
+    await append_events(engine, HOSTILE, 3, type_="<b>bold</b>", keys=("\u202ekey",), payload=HOSTILE.encode())
+    await append_events(engine, "po.wallet", 5)
     async with engine.begin() as conn:
-        for rule, subject, severity, over in (
-            ("gap_open", "pb.events", "warning", None),
-            ("stopped", "ledger", "critical", None),
-            ("late", "pb.ws", "warning", START),
-        ):
-            await conn.execute(
-                text(
-                    "INSERT INTO alerts (rule, subject, severity, sentence, figures, first_at, last_at, resolved_at)"
-                    " VALUES (:rule, :subject, :severity, :sentence, '{}', :at, :at, :over)"
-                ),
-                {"rule": rule, "subject": subject, "severity": severity, "over": over, "at": START}
-                | {"sentence": f"{subject} <i>needs</i> a person."},
-            )
+        day = await _numbered(conn)
+        await _in_time(conn)
+        await _around(conn)
+    return day
+
+
+async def gap(
+    conn: AsyncConnection,
+    stream: str,
+    first: int,
+    last: int,
+    *,
+    state: str = "open",
+    axis: str = "sequence",
+    opened: timedelta = timedelta(minutes=4),
+    expires: timedelta | None = timedelta(hours=2),
+    withheld: str | None = None,
+    found: int = 0,
+    lost: int = 0,
+    healed_by: str | None = None,
+) -> int:
+    """A gap that was opened so long ago; its id."""
+    values = {
+        "stream": stream, "first": first, "last": last, "state": state, "axis": axis, "opened_at": now() - opened,
+        "deadline_at": None if expires is None else now() + expires, "withheld": withheld, "found": found,
+        "closed_at": None if state == "open" else now() - opened / 2, "lost": lost, "healed_by": healed_by,
+    }  # fmt: skip
+    made = await conn.execute(
+        text("""
+INSERT INTO gaps (stream_id, epoch, first, last, state, axis, opened_at, due_at, deadline_at, reads, withheld,
+                  closed_at, found, lost, healed_by)
+SELECT id, epoch, :first, :last, :state, :axis, :opened_at, :opened_at, :deadline_at, 3, :withheld,
+       :closed_at, :found, :lost, :healed_by FROM streams WHERE name = :stream RETURNING id"""),
+        values,
+    )
+    return int(made.scalar_one())
+
+
+async def _numbered(conn: AsyncConnection) -> Day:
+    await conn.execute(text("UPDATE streams SET base = 1, frontier = 361, head = 420 WHERE name = 'pb.events'"))
+    await conn.execute(
+        text("""
+DELETE FROM events WHERE stream_id = (SELECT id FROM streams WHERE name = 'pb.events')
+    AND (sequence BETWEEN 361 AND 372 OR sequence BETWEEN 201 AND 220 OR sequence BETWEEN 41 AND 44)""")
+    )
+    for verdict, first, last, detail in (
+        ("proof", 190, 230, '{"read": "2026-02-18T23:00:00Z", "rows": 21, "anchors": [190, 230]}'),
+        ("loss", 41, 44, '{"oldest": 45, "read": "again", "by": "<script>alert(1)</script>"}'),
+    ):
+        await conn.execute(
+            text("""
+INSERT INTO evidence (stream_id, epoch, first, last, verdict, detail, recorded_at)
+SELECT id, 1, :first, :last, :verdict, CAST(:detail AS jsonb), :now FROM streams WHERE name = 'pb.events'"""),
+            {"first": first, "last": last, "verdict": verdict, "detail": detail, "now": now()},
+        )
+    lost = await gap(conn, "pb.events", 41, 44, state="lost", lost=4, opened=timedelta(hours=5))
+    await gap(conn, "pb.events", 201, 220, state="void", opened=timedelta(hours=1))
+    await gap(
+        conn, "pb.events", 300, 309, state="recovered", found=10, healed_by="replay", opened=timedelta(minutes=50)
+    )
+    opened = await gap(conn, "pb.events", 361, 372, withheld="settled", expires=timedelta(minutes=31))
+    return Day("pb.events", opened, lost)
+
+
+async def _in_time(conn: AsyncConnection) -> None:
+    stream = await streams.ensure(conn, name="po.orders", source="po", numbering="bridge", settle_s=2.0)
+    began = now() - timedelta(days=1)
+    await conn.execute(
+        text("UPDATE streams SET epoch_began_at = :began WHERE id = :id"), {"began": began, "id": stream.id}
+    )
+    await conn.execute(
+        text("""
+INSERT INTO follows (stream_id, model, repair, reach, unnoticed, settled_until, state)
+VALUES (:id, 'time', 'lists', '7 days', NULL, :settled, 'subscribed')"""),
+        {"id": stream.id, "settled": now() - timedelta(seconds=12)},
+    )
+    for state, ago, length in (("superseded", 40, 120), ("lost", 25, 45), ("open", 3, 20)):
+        first = int((now() - timedelta(minutes=ago)).timestamp() * 1000)
+        await gap(
+            conn, "po.orders", first, first + length * 1000, axis="time", state=state, expires=None,
+            opened=timedelta(minutes=ago), lost=length * 1000 if state == "lost" else 0,
+        )  # fmt: skip
+
+
+async def _around(conn: AsyncConnection) -> None:
+    """Sockets, what was heard, destinations and their cursors, and alerts."""
+    until = now() + timedelta(hours=1)
+    for source, state, detail in (("pb", "connected", ""), ("po", "disconnected", "closed by <the venue> (1006)")):
+        await conn.execute(
+            text(
+                "INSERT INTO connections (source, state, detail, changed_at) VALUES (:source, :state, :detail, :at)"
+            ),
+            {"source": source, "state": state, "detail": detail, "at": now() - timedelta(minutes=7)},
+        )
+        await conn.execute(
+            text("INSERT INTO leases (name, holder, fence, until) VALUES (:name, 'test', 1, :until)"),
+            {"name": f"source:{source}", "until": until},
+        )
+    for transport, ago_s in (("webhook", 2), ("websocket", 1), ("replay", 40)):
+        await conn.execute(
+            text("""
+INSERT INTO heard (stream_id, transport, events, first, last_at)
+SELECT id, :transport, 100, 50, :at FROM streams WHERE name = 'pb.events'
+ON CONFLICT (stream_id, transport) DO UPDATE SET last_at = excluded.last_at"""),
+            {"transport": transport, "at": now() - timedelta(seconds=ago_s)},
+        )
+    for name, state, reason, behind in (
+        ("audit", "active", None, 0),
+        ("books", "active", None, 60),
+        ("ledger", "stopped", "it answered 410", 120),
+    ):
+        await destination(conn, name, state=state, reason=reason, streams=["pb.events", "po.wallet"], behind=behind)
+    for rule, subject, severity, sentence in (
+        ("stopped", "ledger", "critical", "ledger is stopped: it answered 410"),
+        ("gap_deadline", "pb.events", "warning", "pb.events has used 62 % of the time until the venue may forget"),
+    ):
+        await conn.execute(
+            text("""
+INSERT INTO alerts (rule, subject, severity, sentence, figures, first_at, last_at)
+VALUES (:rule, :subject, :severity, :sentence, '{}', :at, :at)"""),
+            {
+                "rule": rule,
+                "subject": subject,
+                "severity": severity,
+                "sentence": sentence,
+                "at": now() - timedelta(minutes=9),
+            },
+        )
+
+
+async def destination(
+    conn: AsyncConnection,
+    name: str,
+    *,
+    streams: Sequence[str],
+    state: str = "active",
+    reason: str | None = None,
+    behind: int = 0,
+) -> None:
+    """One that is ``behind`` on each of ``streams``, and fails if it is."""
+    await conn.execute(
+        text("INSERT INTO destinations (name, state, reason, changed_at) VALUES (:name, :state, :reason, :at)"),
+        {"name": name, "state": state, "reason": reason, "at": now() - timedelta(minutes=30)},
+    )
+    await conn.execute(
+        text("""
+INSERT INTO cursors (destination_id, stream_id, position, sent, due_at, failures, failing_since, last_error)
+SELECT d.id, s.id, greatest(0, s.position - :behind), greatest(0, s.position - :behind), :at, :failures, :since,
+       :error
+FROM destinations d, streams s WHERE d.name = :name AND s.name = ANY (CAST(:streams AS text[]))"""),
+        {
+            "name": name, "streams": list(streams), "behind": behind, "at": now(), "failures": 4 if behind else 0,
+            "since": now() - timedelta(minutes=6) if behind else None, "error": "answered 503" if behind else None,
+        },
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.core.delivery import NotSent
 from bridge.store.tokens import Scope
 from tests.logs import START, append_events
-from tests.page.filling import NO, TOKEN, Operator, delivered, operator, said, visiting, with_alerts, with_parked
+from tests.page.operating import NO, TOKEN, Operator, delivered, operator, said, visiting, with_alerts, with_parked
 from tests.web.operators import Bridge
 
 PAGE = "/destinations/ledger"

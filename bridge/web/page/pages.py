@@ -24,21 +24,30 @@ from bridge.web.page.overview import Overview
 from bridge.web.page.rendering import Rendering
 from bridge.web.page.session import Sessions, Signer, keys_of
 from bridge.web.page.static import Static
+from bridge.web.pull import Reads
+from bridge.web.pulse import Pulse
 from bridge.wiring.alerts import channels_of
 
 
 def pages_of(
-    engine: AsyncEngine, access: Access, clock: Clock, settings: Settings, operating: Operating, egress: Egress
+    engine: AsyncEngine,
+    access: Access,
+    clock: Clock,
+    pulse: Pulse,
+    settings: Settings,
+    operating: Operating,
+    egress: Egress,
 ) -> ASGIApp:
     """The application. What a page changes goes by ``operating``, as with the API."""
     static = Static()
     rendering = Rendering(clock, static)
     sessions = Sessions(Signer(keys_of(settings)))
-    guard, live = Guard(access, sessions, clock), Live(rendering)
+    guard, live = Guard(access, sessions, clock), Live(rendering, clock, pulse)
     login = Login(access, sessions, guard, clock, rendering)
-    forms = Forms(operating, rendering)
+    reads, forms = Reads(engine), Forms(operating, rendering)
     parts: list[Routes] = [
-        Overview(live).routes(),
+        Overview(live, reads, clock).routes(),
+        live.routes(),
         DestinationPages(operating, rendering).routes(),
         DestinationActs(operating, forms, egress).routes(),
         AlertPages(operating, rendering, forms, channels_of(settings, egress)).routes(),
