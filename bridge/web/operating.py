@@ -87,6 +87,12 @@ class Operating:
         async with self._connection() as connection:
             yield Acting(connection, caller_of(request).name, self.clock.now(), self._vault, self._file)
 
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[Acting]:
+        """The same for whoever only looks: nothing is done, so there is nobody to put on record."""
+        async with self._connection() as connection:
+            yield Acting(connection, "", self.clock.now(), self._vault, self._file)
+
     async def act(
         self, request: Request, act: Act, *, status: int = 200, then: Callable[[Any], Awaitable[Any]] | None = None
     ) -> Response:

@@ -25,7 +25,7 @@ from bridge.web.destinations import Routes
 from bridge.web.operating import Operating
 from bridge.web.page.asking import Done, Forms
 from bridge.web.page.form import Form
-from bridge.web.page.rendering import Rendering
+from bridge.web.page.live import Context, Live
 
 PATH = "/alerts"
 FIRING_MAX = 200
@@ -45,9 +45,9 @@ class Row(NamedTuple):
 class AlertPages:
     """``channels`` are those of this bridge: a test goes to all of them."""
 
-    def __init__(self, operating: Operating, rendering: Rendering, forms: Forms, channels: Sequence[Channel]) -> None:
+    def __init__(self, operating: Operating, live: Live, forms: Forms, channels: Sequence[Channel]) -> None:
         self._operating = operating
-        self._rendering = rendering
+        self._live = live
         self._forms = forms
         self._channels = channels
 
@@ -55,7 +55,7 @@ class AlertPages:
         """By the scope that they need."""
         silence, end, test = f"{PATH}/silence", f"{PATH}/silences/{{id:int}}/end", f"{PATH}/test"
         return {
-            Scope.READ: [Route(PATH, self.listing, methods=["GET"])],
+            Scope.READ: [self._live.page(PATH, "alerts.html", self.listing, blocks=("firing", "silences", "ended"))],
             Scope.OPERATE: [
                 Route(silence, self.ask_silence, methods=["GET"]),
                 Route(silence, self.silence, methods=["POST"]),
@@ -66,19 +66,19 @@ class AlertPages:
             ],
         }
 
-    async def listing(self, request: Request) -> Response:
+    async def listing(self, request: Request) -> Context:
         """What holds, the worst first, then what is over, the newest first."""
         parameters.only(request)
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             open_now = await alerts.firing(act.conn)
             holding = await silences.holding(act.conn, now=act.now)
             firing = await alerts.listing(act.conn, resolved=False, limit=FIRING_MAX)
             ended = await alerts.ended(act.conn, limit=ENDED_MAX)
             told = await _told(act.conn, firing, holding)
-        return self._rendering.page(
-            request, "alerts.html", firing=told, more=sum(open_now.values()) - len(told), ended=ended,
-            silences=holding, channels=[one.name for one in self._channels],
-        )  # fmt: skip
+        return {
+            "firing": told, "more": sum(open_now.values()) - len(told), "ended": ended, "silences": holding,
+            "channels": [one.name for one in self._channels],
+        }  # fmt: skip
 
     async def ask_silence(self, request: Request, problem: str = "", status: int = 200) -> Response:
         if request.method == "GET":
@@ -101,7 +101,7 @@ class AlertPages:
 
     async def ask_unsilence(self, request: Request, problem: str = "", status: int = 200) -> Response:
         parameters.only(request)
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             found = await silences.read(act.conn, _id(request))
             now = act.now
         if found is None:

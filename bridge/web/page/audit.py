@@ -31,7 +31,7 @@ class AuditPage:
         parameters.only(request, "before", "subject")
         before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
         subject = parameters.text(request, "subject") or None
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             found = await audit.listing(act.conn, before=before, subject=subject, limit=DEEDS_MAX + 1)
         return self._rendering.page(
             request, "audit.html", deeds=found[:DEEDS_MAX], subject=subject, before=before,

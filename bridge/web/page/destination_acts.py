@@ -99,7 +99,7 @@ class DestinationActs:
         if request.method == "GET":
             parameters.only(request, *REWIND_FIELDS)
         name, preview = _name(request), None
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             told = await telling.summary(act, await act.known(name))
             given = dict(request.query_params)
             if "to" in given and not problem:
@@ -170,14 +170,14 @@ class DestinationActs:
 
     async def _ask(self, request: Request, template: str, problem: str, status: int) -> Response:
         parameters.only(request)
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             told = await telling.summary(act, await act.known(_name(request)))
         return self._forms.show(request, template, problem, status, destination=told, back=_page_of(told["name"]))
 
     async def _ask_entry(self, request: Request, template: str, problem: str, status: int) -> Response:
         parameters.only(request)
         name, stream, position = entry_of(request)
-        async with self._operating.transaction(request) as act:
+        async with self._operating.looking() as act:
             _, entry = await parking.entry(act, name, stream, position)
         return self._forms.show(request, template, problem, status, name=name, entry=entry, back=_entry_page(request))
 

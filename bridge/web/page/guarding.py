@@ -5,9 +5,9 @@ Whatever is sent must come from a page of ours, and carry the mark of the sessio
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,13 +20,13 @@ from bridge.web.page.rendering import CSRF, MESSAGES, Message
 from bridge.web.page.session import NOBODY, Said, Session, Sessions, drop
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Still = Callable[[], Awaitable[bool]]
 
 SAFE = ("GET", "HEAD")
 FIELD = "csrf"
 NOT_OURS = "this form belongs to a session that is over: go back, load the page anew, and try again"
 _SAID = "bridge.said"
-
-log = structlog.get_logger()
+_STILL = "bridge.still"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Guard:
             if isinstance(visit, Refusal):
                 return _turned_away(request, visit)
             request.scope[CALLER] = visit.caller
+            request.scope[_STILL] = partial(self._is_still, request, visit.caller)
             request.scope[CSRF] = self._sessions.form_mark(visit.session.nonce)
             if not visit.caller.scope.covers(needed):
                 raise HTTPException(
@@ -84,6 +85,10 @@ class Guard:
         if session is not None and session.token_id == NOBODY:
             return Visit(found, session)
         return Visit(found, self._sessions.begin(NOBODY, b"", self._clock.now()), is_new=True)
+
+    async def _is_still(self, request: Request, caller: Caller) -> bool:
+        visit = await self.visit(request)
+        return not isinstance(visit, Refusal) and visit.caller == caller
 
     async def _bearer(self, headers: Headers, peer: str | None) -> Visit | Refusal:
         """A program that looks at a page. Its session is kept by nobody, so that no form of it is taken."""
@@ -113,6 +118,12 @@ class Guard:
         elif said is not None and response.media_type == "text/html":
             drop(request, response, "said")
         return response
+
+
+def still_of(request: Request) -> Still:
+    """Asks whether who asked may still be here: for answers that last."""
+    still: Still = request.scope[_STILL]
+    return still
 
 
 def done(request: Request, path: str, text: str, *, is_problem: bool = False) -> Response:

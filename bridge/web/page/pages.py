@@ -48,9 +48,9 @@ def pages_of(
     parts: list[Routes] = [
         Overview(live, reads, clock).routes(),
         live.routes(),
-        DestinationPages(operating, rendering).routes(),
+        DestinationPages(operating, rendering, live).routes(),
         DestinationActs(operating, forms, egress).routes(),
-        AlertPages(operating, rendering, forms, channels_of(settings, egress)).routes(),
+        AlertPages(operating, live, forms, channels_of(settings, egress)).routes(),
         AuditPage(operating, rendering).routes(),
     ]
     guarded = [

@@ -1,6 +1,7 @@
 """How pages are made of templates, and the headers that every one of them goes out with.
 
-A template sees ``caller`` (None where nobody is known yet), ``csrf``, ``messages`` and ``now`` beside its own.
+A template sees ``caller`` (None where nobody is known yet), whether they ``may_act``, ``csrf``, ``messages`` and
+``now`` beside its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.clock import Clock
+from bridge.store.tokens import Scope
 from bridge.web.access import CALLER
 from bridge.web.page import words
 from bridge.web.page.static import Static
@@ -72,7 +74,8 @@ class Rendering:
         )
         self._environment.filters.update(words.FILTERS)
         self._environment.globals.update(asset=static.path_of)
-        self._environment.globals["ui"] = self._environment.get_template("parts.html").module
+        for name, template in (("ui", "parts.html"), ("deliveries", "deliveries.html")):
+            self._environment.globals[name] = self._environment.get_template(template).module
 
     def page(
         self,
@@ -87,6 +90,7 @@ class Rendering:
         """The whole page."""
         content = self._environment.get_template(template).render(
             caller=request.scope.get(CALLER),
+            may_act=may_act(request),
             csrf=request.scope.get(CSRF, ""),
             messages=[*request.scope.get(MESSAGES, ()), *messages],
             now=self._clock.now(),
@@ -101,3 +105,9 @@ class Rendering:
         made = self._environment.get_template(template)
         told = made.new_context({"now": self._clock.now(), **context})
         return {name: "".join(made.blocks[name](told)) for name in names}
+
+
+def may_act(request: Request) -> bool:
+    """Whether who asks may do more than look."""
+    caller = request.scope.get(CALLER)
+    return caller is not None and caller.scope.covers(Scope.OPERATE)
