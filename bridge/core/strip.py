@@ -40,6 +40,9 @@ class Held(NamedTuple):
     waiting: int
 
 
+NOTHING = Held(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Strip:
     """A drawn window. ``totals`` counts what it shows, in numbers or in milliseconds; ``cell`` is one step of it."""
@@ -67,15 +70,22 @@ def over_numbers(window: Span, cell: int, *, frontier: int, held: Mapping[int, H
     Below the frontier every number is an event, lost, or void. From it on what is not stored is still open: what a
     read has proven there already counts once the frontier has passed.
     """
-    totals = dict.fromkeys(Mark, 0)
     cells: list[tuple[Span, Mark]] = []
+    opened = gone = waiting = told = void = 0
     for place in range(-(-len(window) // cell)):
         start = window.start + place * cell
         span = Span(start, min(start + cell, window.stop))
-        found = _of_cell(span, frontier, held.get(place, Held(0, 0)), lost)
-        for mark, count in found.items():
-            totals[mark] += count
-        cells.append((span, next(mark for mark in Mark if found[mark])))
+        of_cell = _of_cell(span, frontier, held.get(place, NOTHING), lost)
+        opened, gone, waiting = opened + of_cell.open, gone + of_cell.lost, waiting + of_cell.waiting
+        told, void = told + of_cell.proven, void + of_cell.void
+        cells.append((span, of_cell.mark))
+    totals = {
+        Mark.OPEN: opened,
+        Mark.LOST: gone,
+        Mark.WAITING: waiting,
+        Mark.PROVEN: told,
+        Mark.VOID: void,
+    }
     return Strip(window, cell, _pieces(window, cells), totals)
 
 
@@ -104,17 +114,33 @@ def over_time(window: Span, *, began: int | None, settled: int | None, holes: It
     return Strip(window, 1, _pieces(window, laid), totals)
 
 
-def _of_cell(span: Span, frontier: int, held: Held, lost: Coverage) -> dict[Mark, int]:
+class _Cell(NamedTuple):
+    """How many of its numbers are what."""
+
+    open: int
+    lost: int
+    waiting: int
+    proven: int
+    void: int
+
+    @property
+    def mark(self) -> Mark:
+        """The first kind, in the order of ``Mark``, that there is any of."""
+        if self.open:
+            return Mark.OPEN
+        if self.lost:
+            return Mark.LOST
+        if self.waiting:
+            return Mark.WAITING
+        return Mark.PROVEN if self.proven else Mark.VOID
+
+
+def _of_cell(span: Span, frontier: int, held: Held, lost: Coverage) -> _Cell:
     below = max(0, min(span.stop, frontier) - span.start)
-    gone = min(len(lost.within(span)), below - held.told)
-    return {
-        Mark.OPEN: len(span) - below - held.waiting,
-        Mark.LOST: gone,
-        Mark.SUPERSEDED: 0,
-        Mark.WAITING: held.waiting,
-        Mark.PROVEN: held.told,
-        Mark.VOID: below - held.told - gone,
-    }
+    gone = 0
+    if below and lost.spans:
+        gone = min(len(lost.within(Span(span.start, span.start + below))), below - held.told)
+    return _Cell(len(span) - below - held.waiting, gone, held.waiting, held.told, below - held.told - gone)
 
 
 def _pieces(window: Span, parts: Iterable[tuple[Span, Mark]]) -> tuple[Piece, ...]:

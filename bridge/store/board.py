@@ -3,7 +3,6 @@
 No statement here returns more rows than it is asked for, however many streams there are.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.connections import Connection
+from bridge.store.overview import Heard
 
 
 class Totals(NamedTuple):
@@ -22,6 +22,13 @@ class Totals(NamedTuple):
     deadline_at: datetime | None
 
 
+class Named(NamedTuple):
+    """A stream by its id and its name."""
+
+    id: int
+    name: str
+
+
 class Source(NamedTuple):
     """A source: how many streams it has, when each way last told of something, and its socket if it has one."""
 
@@ -31,6 +38,19 @@ class Source(NamedTuple):
     websocket_at: datetime | None
     replay_at: datetime | None
     connection: Connection | None
+
+
+class Taking(NamedTuple):
+    """How far a destination is on one stream. ``oldest_at`` is when what it takes next was appended."""
+
+    destination: str
+    state: str
+    position: int
+    behind: int
+    failures: int
+    failing_since: datetime | None
+    last_error: str | None
+    oldest_at: datetime | None
 
 
 class Taker(NamedTuple):
@@ -60,7 +80,8 @@ FROM streams s
 LEFT JOIN (SELECT stream_id, min(opened_at) AS opened_at, min(deadline_at) AS deadline_at
            FROM gaps WHERE state = 'open' GROUP BY stream_id) g ON g.stream_id = s.id
 LEFT JOIN follows f ON f.stream_id = s.id AND f.state = 'refused'
-WHERE s.suspect_at IS NOT NULL OR g.stream_id IS NOT NULL OR f.stream_id IS NOT NULL
+WHERE (s.suspect_at IS NOT NULL OR g.stream_id IS NOT NULL OR f.stream_id IS NOT NULL)
+  AND (CAST(:pattern AS text) IS NULL OR s.name LIKE :pattern)
 """
 
 _TROUBLED_IDS = text(f"""
@@ -72,6 +93,8 @@ _TOTALS = text(f"""
 SELECT (SELECT count(*) FROM streams), (SELECT count(*) {_TROUBLED}), count(*), min(deadline_at)
 FROM gaps WHERE state = 'open'
 """)
+
+_ID = text("SELECT id FROM streams WHERE name = :name")
 
 _AFTER = text("""
 SELECT id, name FROM streams WHERE name > :after AND (CAST(:pattern AS text) IS NULL OR name LIKE :pattern)
@@ -120,27 +143,42 @@ LEFT JOIN (
 ORDER BY d.name
 """)
 
+_HEARD = text("SELECT transport, events, first, last_at FROM heard WHERE stream_id = :stream_id ORDER BY 1")
+
+_TAKERS_OF = text("""
+SELECT d.name, d.state, c.position, greatest(s.position - c.position, 0), c.failures, c.failing_since, c.last_error,
+       (SELECT l.appended_at FROM log l WHERE l.stream_id = c.stream_id AND l.position = c.position + 1)
+FROM cursors c JOIN destinations d ON d.id = c.destination_id JOIN streams s ON s.id = c.stream_id
+WHERE c.stream_id = :stream_id ORDER BY d.name LIMIT :limit
+""")
+
 
 async def totals(conn: AsyncConnection) -> Totals:
     """How many there are of what."""
-    return Totals(*(await conn.execute(_TOTALS)).one())
+    return Totals(*(await conn.execute(_TOTALS, {"pattern": None})).one())
 
 
-async def troubled(conn: AsyncConnection, *, limit: int, offset: int = 0) -> list[int]:
+async def troubled(conn: AsyncConnection, *, pattern: str | None = None, limit: int, offset: int = 0) -> list[int]:
     """The ids of streams in trouble: those in doubt first, then the nearest deadline."""
-    return list((await conn.execute(_TROUBLED_IDS, {"limit": limit, "offset": offset})).scalars())
+    values = {"pattern": pattern, "limit": limit, "offset": offset}
+    return list((await conn.execute(_TROUBLED_IDS, values)).scalars())
 
 
-async def after(conn: AsyncConnection, name: str, *, pattern: str | None = None, limit: int) -> list[int]:
-    """The ids of streams in the order of their names, behind ``name``. ``pattern`` is one of LIKE."""
+async def id_of(conn: AsyncConnection, name: str) -> int | None:
+    """The id of the stream of that name."""
+    return (await conn.execute(_ID, {"name": name})).scalar_one_or_none()
+
+
+async def after(conn: AsyncConnection, name: str, *, pattern: str | None = None, limit: int) -> list[Named]:
+    """Streams in the order of their names, behind ``name``. ``pattern`` is one of LIKE."""
     values = {"after": name, "pattern": pattern, "limit": limit}
-    return list((await conn.execute(_AFTER, values)).scalars())
+    return [Named(*row) for row in (await conn.execute(_AFTER, values)).all()]
 
 
-async def before(conn: AsyncConnection, name: str, *, pattern: str | None = None, limit: int) -> list[int]:
-    """The ids of the last streams in front of ``name``, in the order of their names."""
+async def before(conn: AsyncConnection, name: str, *, pattern: str | None = None, limit: int) -> list[Named]:
+    """The last streams in front of ``name``, in the order of their names."""
     values = {"before": name, "pattern": pattern, "limit": limit}
-    return list((await conn.execute(_BEFORE, values)).scalars())
+    return [Named(*row) for row in (await conn.execute(_BEFORE, values)).all()]
 
 
 async def sources(conn: AsyncConnection, *, limit: int) -> list[Source]:
@@ -152,6 +190,18 @@ async def sources(conn: AsyncConnection, *, limit: int) -> list[Source]:
 async def takers(conn: AsyncConnection, *, limit: int) -> list[Taker]:
     """Destinations by name."""
     return [Taker(*row) for row in (await conn.execute(_TAKERS, {"limit": limit})).all()]
+
+
+async def takers_of(conn: AsyncConnection, stream_id: int, *, limit: int) -> list[Taking]:
+    """Who takes the stream, by name."""
+    rows = (await conn.execute(_TAKERS_OF, {"stream_id": stream_id, "limit": limit})).all()
+    return [Taking(*row) for row in rows]
+
+
+async def heard(conn: AsyncConnection, stream_id: int) -> dict[str, Heard]:
+    """What each transport told of the stream."""
+    rows = (await conn.execute(_HEARD, {"stream_id": stream_id})).all()
+    return {row[0]: Heard(*row[1:]) for row in rows}
 
 
 def _source(
@@ -175,8 +225,3 @@ def pattern_of(find: str) -> str:
     if "*" in find or "?" in find:
         return escaped.replace("*", "%").replace("?", "_")
     return f"%{escaped}%"
-
-
-def ids_in_order(first: Sequence[int], then: Sequence[int], *, limit: int) -> list[int]:
-    """Each once, at most ``limit``."""
-    return list(dict.fromkeys([*first, *then]))[:limit]

@@ -18,10 +18,12 @@ from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
 from bridge.web.page.pages import pages_of
+from bridge.web.page.session import keys_of
 from bridge.web.problems import HANDLERS
 from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 from bridge.web.reports import Reports
+from bridge.wiring.alerts import channels_of
 
 FOR_PROGRAMS = ("/v1", "/healthz", "/readyz", "/metrics")
 """What begins so is no page, and answered as programs want it even where there is nothing."""
@@ -45,6 +47,7 @@ def web_app(
     vault = Vault([key.get_secret_value() for key in settings.secret_key])
     operating = Operating(engine, clock, vault, settings.destinations)
     pulse = pulse or Pulse()
+    reports = Reports(engine, page_max=settings.limits.log_page_max)
     routes = routes_of(engine, settings, clock, egress, pulse, operating)
     access = Access(engine, clock, token=token)
     programs = Starlette(
@@ -54,7 +57,17 @@ def web_app(
         ],
         exception_handlers=HANDLERS,
     )
-    pages = pages_of(engine, access, clock, pulse, settings, operating, egress)
+    pages = pages_of(
+        engine,
+        access,
+        clock,
+        pulse,
+        keys=keys_of(settings),
+        operating=operating,
+        egress=egress,
+        reports=reports,
+        channels=channels_of(settings, egress),
+    )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):

@@ -1,18 +1,26 @@
 """A bridge's tables as they are on a bad day, filled by statement: something of everything that a page shows."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.core.event import Kind
-from bridge.store import streams
-from tests.logs import append_events, append_told
+from bridge.core.budget import Left
+from bridge.core.event import Kind, digest_of
+from bridge.store import budgets, reads, streams
+from bridge.store.entries import Entry
+from bridge.store.finish import finish
+from bridge.store.reads import Read
+from bridge.store.streams import Stream
+from bridge.store.tables.incoming import events
+from tests.logs import append_events, make_stream
 
 HOSTILE = "pb.\u202e<img src=x onerror=alert(1)>\"'&"
 """A name that no stream can have by the configuration, and that turns the text after it."""
+PAYLOAD = b'{"price": 1.10, "size": 3e2, "note": "</script><script>alert(1)</script>", "who": "\xe2\x80\xae"}'
 ONE_GAP = b'{"first":41,"last":44,"reason":"the venue has forgotten it"}'
 
 
@@ -31,11 +39,11 @@ class Day:
 
 async def fill(engine: AsyncEngine) -> Day:
     """One numbered stream with every kind of gap, one in time, a quiet one, and a hostile one."""
-    await append_events(engine, "pb.events", 400)
-    await append_told(engine, "pb.events", Kind.GAP, ONE_GAP)
     await append_events(engine, HOSTILE, 3, type_="<b>bold</b>", keys=("\u202ekey",), payload=HOSTILE.encode())
     await append_events(engine, "po.wallet", 5)
+    stream = await make_stream(engine, "pb.events")
     async with engine.begin() as conn:
+        await _events(conn, stream)
         day = await _numbered(conn)
         await _in_time(conn)
         await _around(conn)
@@ -74,13 +82,26 @@ SELECT id, epoch, :first, :last, :state, :axis, :opened_at, :opened_at, :deadlin
     return int(made.scalar_one())
 
 
+async def _events(conn: AsyncConnection, stream: Stream) -> None:
+    """Numbers 1 to 420 but for a loss, a void, and what is open: told up to 360, and heard behind that."""
+    known = [n for n in range(1, 421) if not 41 <= n <= 44 and not 201 <= n <= 220 and not 361 <= n <= 372]
+    rows = [
+        {
+            "stream_id": stream.id, "epoch": 1, "sequence": n, "event_id": f"event-{n}", "type": "ORDER_MATCHED",
+            "key": f"market-{n % 3}", "transport": ("webhook", "websocket", "replay")[n % 3], "payload": PAYLOAD,
+            "digest": digest_of(PAYLOAD), "occurred_at": now() - timedelta(seconds=500 - n),
+            "received_at": now() - timedelta(seconds=499 - n),
+        }
+        for n in known
+    ]  # fmt: skip
+    await conn.execute(insert(events), rows)
+    told = [Entry(Kind.EVENT, n, digest_of(PAYLOAD)) for n in known if n <= 360]
+    told.insert(40, Entry.told(Kind.GAP, ONE_GAP))
+    begun = replace(await streams.lock(conn, stream.id), base=1, frontier=361, head=420, void=20, lost=4, gaps_open=1)
+    await finish(conn, begun, entries=told, told=Counter(), first=Counter(), now=now())
+
+
 async def _numbered(conn: AsyncConnection) -> Day:
-    await conn.execute(text("UPDATE streams SET base = 1, frontier = 361, head = 420 WHERE name = 'pb.events'"))
-    await conn.execute(
-        text("""
-DELETE FROM events WHERE stream_id = (SELECT id FROM streams WHERE name = 'pb.events')
-    AND (sequence BETWEEN 361 AND 372 OR sequence BETWEEN 201 AND 220 OR sequence BETWEEN 41 AND 44)""")
-    )
     for verdict, first, last, detail in (
         ("proof", 190, 230, '{"read": "2026-02-18T23:00:00Z", "rows": 21, "anchors": [190, 230]}'),
         ("loss", 41, 44, '{"oldest": 45, "read": "again", "by": "<script>alert(1)</script>"}'),
@@ -96,6 +117,31 @@ SELECT id, 1, :first, :last, :verdict, CAST(:detail AS jsonb), :now FROM streams
     await gap(
         conn, "pb.events", 300, 309, state="recovered", found=10, healed_by="replay", opened=timedelta(minutes=50)
     )
+    tried = [
+        Read(
+            now() - timedelta(minutes=3),
+            "tail",
+            since=350,
+            reached=420,
+            pages=2,
+            rows=40,
+            fresh=4,
+            withheld="settled",
+        ),
+        Read(now() - timedelta(minutes=2), "proof", since=350, upto=372, error="the venue answered HTTP 503 <b>"),
+        Read(
+            now() - timedelta(minutes=1),
+            "proof",
+            since=350,
+            upto=372,
+            reached=372,
+            pages=1,
+            rows=10,
+            withheld="stable",
+        ),
+    ]
+    stream_id = (await conn.execute(text("SELECT id FROM streams WHERE name = 'pb.events'"))).scalar_one()
+    await reads.insert(conn, stream_id=stream_id, epoch=1, made=tried)
     opened = await gap(conn, "pb.events", 361, 372, withheld="settled", expires=timedelta(minutes=31))
     return Day("pb.events", opened, lost)
 
@@ -134,6 +180,8 @@ async def _around(conn: AsyncConnection) -> None:
             text("INSERT INTO leases (name, holder, fence, until) VALUES (:name, 'test', 1, :until)"),
             {"name": f"source:{source}", "until": until},
         )
+    left = {"replay": Left(10.0, 20.0, 7.0, 0.0), "orders": Left(2.0, 4.0, 0.0, 40.0)}
+    await budgets.put(conn, source="pb", left=left, now=now())
     for transport, ago_s in (("webhook", 2), ("websocket", 1), ("replay", 40)):
         await conn.execute(
             text("""

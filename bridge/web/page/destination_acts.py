@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bridge.alert.words import many
 from bridge.config.shapes import Destination
 from bridge.core.event import SEQUENCE_MAX
 from bridge.egress import Egress
@@ -122,7 +123,7 @@ class DestinationActs:
             moved = await rewinding.rewind(act, name, _target(given), stream=_stream(given))
             again, over = _sums(moved)
             streams = moved[0].stream if len(moved) == 1 else f"{len(moved):,} streams"
-            return Done(f"{name} was moved on {streams}: {again:,} entries are sent again, {over:,} are passed over.")
+            return Done(f"{name} was moved on {streams}: {_entries(again)} sent again, {_entries(over)} passed over.")
 
         return await self._forms.grant(request, rewind, self.ask_rewind, to=_page_of(name))
 
@@ -135,7 +136,7 @@ class DestinationActs:
 
         async def redeliver_all(act: Acting, _given: Form) -> Done:
             entries = await parking.redeliver_all(act, name)
-            return Done(f"{entries:,} parked entries are sent to {name} again.")
+            return Done(f"What is parked is sent to {name} again: {_entries(entries)}.")
 
         return await self._forms.grant(request, redeliver_all, self.ask_redeliver_all, to=f"{_page_of(name)}/parked")
 
@@ -236,6 +237,10 @@ def _time(given: Form) -> datetime:
         return at if at.utcoffset() is not None else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Invalid(("time", "must be a time in UTC, such as 2026-01-31T12:00")) from None
+
+
+def _entries(count: int) -> str:
+    return many(count, "entry", "entries")
 
 
 def _sums(moves: list[Moved]) -> tuple[int, int]:

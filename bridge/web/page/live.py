@@ -106,7 +106,12 @@ class Live:
         async def answer(request: Request) -> Response:
             asked = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
             live = f"{PATH}?{urlencode({'page': asked})}"
-            return self._rendering.page(request, template, live=live, **await read(request))
+            shown = await read(request)
+            # It may show what was done just now: no part that was read before it is to take its place.
+            for watched in (self._watched.get((asked, acts)) for acts in (True, False)):
+                if watched is not None:
+                    watched.read.forget()
+            return self._rendering.page(request, template, live=live, **shown)
 
         route = Route(path, answer)
         self._views.append((route, View(template, read, blocks)))

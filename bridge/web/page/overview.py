@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from bridge.clock import Clock
-from bridge.store import alerts, board
+from bridge.store import alerts, board, budgets
 from bridge.store.board import Taker
+from bridge.store.budgets import UpstreamBudget
 from bridge.store.overview import GapRow, gaps_at_a_glance
 from bridge.store.tokens import Scope
 from bridge.web import parameters
@@ -24,6 +25,7 @@ GAPS_SHOWN = 12
 ENDED_SHOWN = 5
 STREAMS_SHOWN = 20
 SOURCES_SHOWN = 50
+BUDGETS_SHOWN = 200
 DESTINATIONS_SHOWN = 50
 RATE_OVER_S = 30.0
 
@@ -36,6 +38,7 @@ class Overview:
         self._reads = reads
         self._clock = clock
         self._fresh = Fresh(self._read, clock, for_s=EVERY_S / 2, rest=REST)
+        self._takers = Fresh(self._read_takers, clock, for_s=EVERY_S / 2, rest=REST)
         self._pace = Pace()
 
     def routes(self) -> Routes:
@@ -50,8 +53,8 @@ class Overview:
 
     async def _read(self) -> Context:
         now = self._clock.now()
+        takers, rates = await self._takers.get()
         async with self._reads.connection() as connection:
-            takers = await board.takers(connection, limit=DESTINATIONS_SHOWN)
             return {
                 "totals": await board.totals(connection),
                 "firing": await alerts.listing(connection, resolved=False, limit=ALERTS_SHOWN),
@@ -59,9 +62,16 @@ class Overview:
                 **await _gaps(connection),
                 "lines": await lines(connection, await _ids(connection), now=now),
                 "sources": await board.sources(connection, limit=SOURCES_SHOWN),
+                "budgets": _by_source(await budgets.listing(connection, limit=BUDGETS_SHOWN)),
                 "takers": takers,
-                "rates": self._pace.rates(takers, self._clock.monotonic()),
+                "rates": rates,
             }
+
+    async def _read_takers(self) -> tuple[list[Taker], dict[str, float]]:
+        """Destinations cost the most where each of many takes thousands of streams, so they go at their own pace."""
+        async with self._reads.connection() as connection:
+            takers = await board.takers(connection, limit=DESTINATIONS_SHOWN)
+        return takers, self._pace.rates(takers, self._clock.monotonic())
 
 
 class Look(NamedTuple):
@@ -102,8 +112,15 @@ def _closed_at(gap: GapRow) -> datetime:
     return gap.closed_at
 
 
+def _by_source(found: list[UpstreamBudget]) -> dict[str, list[UpstreamBudget]]:
+    by_source: dict[str, list[UpstreamBudget]] = {}
+    for one in found:
+        by_source.setdefault(one.source, []).append(one)
+    return by_source
+
+
 async def _ids(connection: AsyncConnection) -> list[int]:
     """Those in trouble, and then others, by name."""
     first = await board.troubled(connection, limit=STREAMS_SHOWN)
     then = await board.after(connection, "", limit=STREAMS_SHOWN)
-    return board.ids_in_order(first, then, limit=STREAMS_SHOWN)
+    return list(dict.fromkeys([*first, *(one.id for one in then)]))[:STREAMS_SHOWN]

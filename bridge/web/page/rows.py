@@ -6,16 +6,20 @@ from math import floor
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from bridge.clock import Clock
 from bridge.core.coverage import Coverage
 from bridge.core.duration import seconds
 from bridge.core.span import Span
 from bridge.core.strip import Mark, Strip, cell_of, over_numbers, over_time, window_of
-from bridge.store import connections, stance, strips
+from bridge.store import board, connections, stance, strips
 from bridge.store.condition import FINE, NOT_HEARD, Condition, condition
 from bridge.store.connections import UNATTENDED, Connection
 from bridge.store.stance import Stance
 from bridge.store.strips import Window
+from bridge.web.pull import ABSENT, name_of
 
 MILLISECOND = timedelta(milliseconds=1)
 TIME_SHOWN = timedelta(hours=1)
@@ -56,6 +60,15 @@ async def lines(conn: AsyncConnection, ids: Sequence[int], *, now: datetime, siz
     sockets = {one.source: one for one in await connections.listing(conn)}
     drawn = await _strips(conn, stances, now, size)
     return [_line(one, sockets.get(one.stream.source), drawn.get(one.stream.id), now) for one in stances]
+
+
+async def line_of(connection: AsyncConnection, request: Request, clock: Clock) -> Line:
+    """The stream that the path names. Raises HTTPException."""
+    stream_id = await board.id_of(connection, name_of(request))
+    found = [] if stream_id is None else await lines(connection, [stream_id], now=clock.now(), size=LARGE)
+    if not found:
+        raise HTTPException(404, ABSENT)
+    return found[0]
 
 
 def level_of(found: Condition) -> str:

@@ -27,6 +27,11 @@ def moment(at: datetime | None) -> str:
     return DASH if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def block(text: object) -> str:
+    """Somebody else's text of several lines, likewise."""
+    return "\n".join(plain(line) for line in str(text).split("\n"))
+
+
 def short(at: datetime | None, now: datetime) -> str:
     """A time in UTC; with its day where it is not of the last one."""
     form = "%H:%M:%S" if at is not None and abs(now - at) < DAY else "%Y-%m-%d %H:%M:%S"
@@ -119,6 +124,7 @@ def gap_says(gap: Gap) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
+    "block": block,
     "brief": brief,
     "gap_level": gap_level,
     "gap_says": gap_says,
