@@ -52,7 +52,7 @@ def web_app(
     access = Access(engine, clock, token=token)
     programs = Starlette(
         routes=[
-            *Health(engine, clock, metrics).routes(),
+            *Health(engine, clock, metrics, streams_max=settings.limits.metrics_streams_max).routes(),
             Mount("/v1", app=Guarded(access, routes)),
         ],
         exception_handlers=HANDLERS,

@@ -1,6 +1,6 @@
 """Every page in a browser: for everybody's eyes, in both schemes, and with nothing said on the console."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 import msgspec
@@ -11,22 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.report import Period, make
 from bridge.store import reports
 from tests.browsing import SCHEMES, Scheme, tab
-from tests.page.filling import HOSTILE, Day, fill
+from tests.page.filling import HOSTILE, Day, fill, now
 from tests.web.listening import listening
 
 pytestmark = pytest.mark.anyio
 
-DAY = datetime(2026, 2, 18, tzinfo=UTC)
 
-
-async def keep_a_report(engine: AsyncEngine) -> None:
+async def keep_a_report(engine: AsyncEngine) -> str:
+    """Of the day on which all of it was filled in, which this returns."""
+    day = now().replace(hour=0, minute=0, second=0, microsecond=0)
     async with engine.begin() as conn:
-        report = await make(conn, Period.of(DAY, DAY + timedelta(days=1)))
-        made_at = DAY + timedelta(days=1, minutes=15)
+        report = await make(conn, Period.of(day, day + timedelta(days=1)))
+        made_at = day + timedelta(days=1, minutes=15)
         await reports.keep(
             conn, since=report.since, until=report.until, body=msgspec.json.encode(report), digest=report.digest,
             names=(), now=made_at,
         )  # fmt: skip
+    return f"{day:%Y-%m-%d}"
 
 
 def pages(day: Day) -> dict[str, str]:
