@@ -102,6 +102,14 @@ FROM passed WHERE gaps.id = passed.id
 RETURNING gaps.id
 """)
 
+# What the audit found missing where nothing was believed to be: it is known and healed in one.
+_HEAL = text("""
+INSERT INTO gaps (stream_id, epoch, first, last, state, opened_at, due_at, closed_at, reads, found, healed_by, axis)
+SELECT :stream_id, :epoch, first, last, 'recovered', :now, :now, :now, 1, found, 'audit', :axis
+FROM unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]), CAST(:found AS bigint[]))
+     AS hole (first, last, found)
+""")
+
 _READ_AT = text("""
 UPDATE gaps SET reads = reads + 1, withheld = :withheld
 WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open' AND first <= :upto
@@ -134,6 +142,10 @@ _LIST = text(f"""
 SELECT {_COLUMNS} FROM gaps
 WHERE stream_id = :stream_id AND id > :after AND (NOT :open_only OR state = 'open')
 ORDER BY id LIMIT :limit
+""")
+
+_ONE = text(f"""
+SELECT {_COLUMNS} FROM gaps WHERE id = :id AND stream_id = :stream_id
 """)
 
 _COUNTS = text("SELECT state, count(*) FROM gaps WHERE stream_id = :stream_id GROUP BY state")
@@ -186,6 +198,22 @@ async def close_passed(conn: Executes, *, stream_id: int, epoch: int, frontier: 
     """Close the open gaps below ``frontier`` as recovered, void or lost; returns how many."""
     values = {"stream_id": stream_id, "epoch": epoch, "frontier": frontier, "now": now}
     return len((await conn.execute(_CLOSE, values)).all())
+
+
+async def heal(
+    conn: Executes, *, stream_id: int, epoch: int, healed: Sequence[tuple[Span, int]], axis: str, now: datetime
+) -> None:
+    """Put down spans with how many events the audit brought of each: gaps that were unknown until healed."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "firsts": [span.first for span, _ in healed],
+        "lasts": [span.last for span, _ in healed],
+        "found": [found for _, found in healed],
+        "axis": axis,
+        "now": now,
+    }
+    await conn.execute(_HEAL, values)
 
 
 async def note_read(conn: Executes, *, stream_id: int, epoch: int, upto: int, withheld: str | None) -> None:
@@ -246,6 +274,12 @@ async def listing(
     """Gaps in the order they were opened, after the id ``after``."""
     values = {"stream_id": stream_id, "after": after, "open_only": open_only, "limit": limit}
     return [Gap(*row) for row in await conn.execute(_LIST, values)]
+
+
+async def read(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
+    """One gap of the stream."""
+    row = (await conn.execute(_ONE, {"stream_id": stream_id, "id": gap_id})).one_or_none()
+    return None if row is None else Gap(*row)
 
 
 async def counts(conn: Executes, *, stream_id: int) -> dict[str, int]:
