@@ -7,7 +7,6 @@ does not list is ours to say: nobody can prove it any more, and it is kept.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,19 +19,11 @@ from bridge.reconcile.limits import ReplayLimits
 from bridge.sources.base import Page, Replay
 from bridge.store import audits, events
 from bridge.store.audits import NAMED_MAX, Differing, Why
+from bridge.store.comparing import Listed
 from bridge.store.engine import store_errors
 from bridge.store.streams import Stream
 
 log = structlog.get_logger()
-
-
-class Listed(NamedTuple):
-    """A row of the venue's list. ``differs``: stored with other content; ``missed``: it was missing until now."""
-
-    epoch: int
-    sequence: int
-    differs: bool
-    missed: bool
 
 
 class Audit:
