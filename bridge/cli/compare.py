@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
 from bridge.cli.upstream import reread, spool
 from bridge.clock import SystemClock
+from bridge.config import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
 from bridge.store import comparing, digests
@@ -75,25 +77,8 @@ def register(app: typer.Typer, edge: Edge) -> None:
         if against is None and not with_upstream:
             raise BridgeError("give --against, --upstream, or both")
         settings = edge.settings()
-
-        async def read(engine: AsyncEngine) -> tuple[Compared, Audit | None]:
-            with spool() as kept:
-                audit, upstream = None, None
-                if with_upstream:
-                    audit, upstream = await reread(engine, settings, SystemClock(), stream, kept)
-                async with engine.connect() as connection:
-                    found = await digests.bounds(connection, stream)
-                    if found is None:
-                        raise BridgeError(f"there is no stream {show.plain(stream)}: see 'bridge status'")
-                    theirs = None if against is None else held(against)
-                    return (
-                        await comparing.compare(
-                            connection, stream_id=found.id, held=theirs, upstream=upstream, limit=limit
-                        ),
-                        audit,
-                    )
-
-        compared, audit = with_database(settings, read)
+        ask = Ask(stream, against, settings if with_upstream else None, limit)
+        compared, audit = with_database(settings, ask.answer)
         if as_json:
             named = [_fields(one) for one in compared.named]
             show.as_json({**compared._asdict(), "named": named, "audit": audit})
@@ -101,6 +86,32 @@ def register(app: typer.Typer, edge: Edge) -> None:
             _print(stream, compared, audit)
         if compared.named or compared.twice:
             raise typer.Exit(PROBLEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to be compared: ``against`` a file, and with the venue where ``settings`` say how to ask it."""
+
+    stream: str
+    against: Path | None
+    settings: Settings | None
+    limit: int
+
+    async def answer(self, engine: AsyncEngine) -> tuple[Compared, Audit | None]:
+        """The differences, and the audit that brought the venue's side. Raises BridgeError."""
+        with spool() as kept:
+            audit, upstream = None, None
+            if self.settings is not None:
+                audit, upstream = await reread(engine, self.settings, SystemClock(), self.stream, kept)
+            async with engine.connect() as connection:
+                found = await digests.bounds(connection, self.stream)
+                if found is None:
+                    raise BridgeError(f"there is no stream {show.plain(self.stream)}: see 'bridge status'")
+                theirs = None if self.against is None else held(self.against)
+                compared = await comparing.compare(
+                    connection, stream_id=found.id, held=theirs, upstream=upstream, limit=self.limit
+                )
+        return compared, audit
 
 
 def held(path: Path) -> Iterator[Held]:

@@ -61,6 +61,17 @@ class _Transaction:
         """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
         return self.decided or self.stream.numbering == "bridge"
 
+    def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        """What became of each submission."""
+        return self.batch.receipts(
+            submissions,
+            fresh=self.fresh,
+            late=self.late,
+            conflicts=self.outcome.conflicts,
+            sightings=self.sighted,
+            held=self.outcome.held,
+        )
+
 
 async def commit(
     connection: Executes,
@@ -104,14 +115,7 @@ async def commit(
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
-        receipts=work.batch.receipts(
-            submissions,
-            fresh=work.fresh,
-            late=work.late,
-            conflicts=work.outcome.conflicts,
-            sightings=work.sighted,
-            held=work.outcome.held,
-        ),
+        receipts=work.receipts(submissions),
     )
 
 

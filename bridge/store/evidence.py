@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -22,6 +22,17 @@ class Evidence:
     detail: dict[str, Any]
 
 
+class Recorded(NamedTuple):
+    """What is on record of a span. A proof was refuted when an event turned up in it that it had missed."""
+
+    first: int
+    last: int
+    verdict: str
+    detail: dict[str, Any]
+    recorded_at: datetime
+    refuted_at: datetime | None
+
+
 _INSERT = text("""
 INSERT INTO evidence (stream_id, epoch, first, last, verdict, detail, recorded_at)
 VALUES (:stream_id, :epoch, :first, :last, :verdict, :detail, :recorded_at)
@@ -30,6 +41,14 @@ VALUES (:stream_id, :epoch, :first, :last, :verdict, :detail, :recorded_at)
 _ABOVE = text("""
 SELECT first, last, verdict, detail FROM evidence
 WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :frontier
+""")
+
+# Proofs follow each other: those that reach a span are the next ones that end behind its beginning.
+_TOUCHING = text("""
+SELECT first, last, verdict, detail, recorded_at, refuted_at
+FROM (SELECT * FROM evidence WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :lowest
+      ORDER BY last LIMIT :limit) AS near
+WHERE first <= :highest ORDER BY recorded_at, id
 """)
 
 _LOSSES_AT = text("""
@@ -65,6 +84,18 @@ async def above(conn: Executes, *, stream_id: int, epoch: int, frontier: int) ->
     """Everything on record that reaches to ``frontier`` or beyond."""
     rows = await conn.execute(_ABOVE, {"stream_id": stream_id, "epoch": epoch, "frontier": frontier})
     return [Evidence(Span.inclusive(first, last), verdict, detail) for first, last, verdict, detail in rows]
+
+
+async def touching(conn: Executes, *, stream_id: int, epoch: int, span: Span, limit: int) -> list[Recorded]:
+    """What is on record of a span or a part of it, the oldest first; at most ``limit`` rows are looked at."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "lowest": span.first,
+        "highest": span.last,
+        "limit": limit,
+    }
+    return [Recorded(*row) for row in await conn.execute(_TOUCHING, values)]
 
 
 async def losses(conn: Executes, *, stream_id: int, epoch: int, lowest: int, highest: int) -> Coverage:
