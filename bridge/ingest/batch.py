@@ -118,7 +118,7 @@ class Batch:
         for index, (submission, new) in enumerate(zip(submissions, mine, strict=True)):
             numbers = self.given.get(index) or _numbers(submission)
             differing = tuple(number for number in numbers if number in conflicts)
-            told_late = tuple(number for number in new if number in late)
+            told_late = tuple(number for number in new if number in late) if late else ()
             receipts.append(Receipt(tuple(new), len(numbers) - len(new), differing, sightings, held, told_late))
         return receipts
 
