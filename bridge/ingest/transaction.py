@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.core.coverage import Coverage
 from bridge.core.event import Kind
 from bridge.ingest import epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
-from bridge.store import events, evidence, sightings, streams, sweeps, variants
+from bridge.store import events, evidence, gaps, sightings, streams, sweeps, variants
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.finish import finished
@@ -50,6 +51,7 @@ class _Transaction:
     batch: Batch = field(default_factory=Batch)
     decided: bool = False
     fresh: set[int] = field(default_factory=set)
+    late: set[int] = field(default_factory=set)
     outcome: repeats.Outcome = field(default_factory=repeats.Outcome)
     entries: list[Entry] = field(default_factory=list)
     sighted: int = 0
@@ -58,6 +60,17 @@ class _Transaction:
     def undoubted(self) -> bool:
         """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
         return self.decided or self.stream.numbering == "bridge"
+
+    def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        """What became of each submission."""
+        return self.batch.receipts(
+            submissions,
+            fresh=self.fresh,
+            late=self.late,
+            conflicts=self.outcome.conflicts,
+            sightings=self.sighted,
+            held=self.outcome.held,
+        )
 
 
 async def commit(
@@ -102,13 +115,7 @@ async def commit(
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
-        receipts=work.batch.receipts(
-            submissions,
-            fresh=work.fresh,
-            conflicts=work.outcome.conflicts,
-            sightings=work.sighted,
-            held=work.outcome.held,
-        ),
+        receipts=work.receipts(submissions),
     )
 
 
@@ -207,7 +214,10 @@ async def _store(work: _Transaction) -> None:
 
 
 async def _tell_late(work: _Transaction) -> None:
-    """What turned up below the frontier is told at the next position, and refutes the proof that missed it."""
+    """What turned up below the frontier is told at the next position, and refutes the proof that missed it.
+
+    What the audit found so is a gap that nobody knew of, until it was healed.
+    """
     stream, connection = work.stream, work.connection
     if stream.frontier is None or stream.base is None:
         return
@@ -226,6 +236,12 @@ async def _tell_late(work: _Transaction) -> None:
         if kind is Kind.LATE and next_at is not None:
             lateness_s = max(lateness_s, (work.now - next_at).total_seconds())
     await evidence.refute(connection, stream_id=stream.id, epoch=stream.epoch, sequences=late, now=work.now)
+    audited = Coverage.of_numbers(number for number in late if work.batch.first[number].audited)
+    if healed := [(span, len(span)) for span in audited.spans]:
+        await gaps.heal(
+            connection, stream_id=stream.id, epoch=stream.epoch, healed=healed, axis="sequence", now=work.now
+        )
+    work.late = set(late)
     settle_s = min(work.spec.settle_max_s, max(stream.settle_s, 2 * lateness_s))
     work.stream = replace(stream, settle_s=settle_s)
 
