@@ -52,9 +52,7 @@ def web_app(
     access = Access(engine, clock, token=token)
     programs = Starlette(
         routes=[
-            *Health(
-                engine, clock, metrics, sources=settings.held, streams_max=settings.limits.metrics_streams_max
-            ).routes(),
+            *health_of(engine, clock, metrics, settings).routes(),
             Mount("/v1", app=Guarded(access, routes)),
         ],
         exception_handlers=HANDLERS,
@@ -80,6 +78,11 @@ def web_app(
             await pages(scope, receive, send)
 
     return dispatch
+
+
+def health_of(engine: AsyncEngine, clock: Clock, metrics: Metrics, settings: Settings) -> Health:
+    """What is told to whoever asks: of the configured sources, and of as many streams as are allowed."""
+    return Health(engine, clock, metrics, sources=settings.held, streams_max=settings.limits.metrics_streams_max)
 
 
 def routes_of(
