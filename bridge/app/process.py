@@ -17,12 +17,13 @@ from bridge.app.chores import Means, chores
 from bridge.app.directory import Directory, provision
 from bridge.app.following import following
 from bridge.app.reading import reading
+from bridge.app.tracing import Traces, open_traces
 from bridge.clock import Clock
 from bridge.config.settings import Settings
 from bridge.core.event import Kind
 from bridge.deliver.deliverer import Deliverer
 from bridge.egress import HttpEgress
-from bridge.ingest import Committed, Door
+from bridge.ingest import Committed
 from bridge.ingest.followed import Appended, Chapter
 from bridge.metrics import Metrics
 from bridge.sources.market import MarketSource
@@ -108,6 +109,7 @@ class _Process:
         sources: dict[str, PlayBatman],
         markets: dict[str, MarketSource],
         egress: HttpEgress,
+        traces: Traces,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -116,6 +118,7 @@ class _Process:
         self._sources = sources
         self._markets = markets
         self._egress = egress
+        self._traces = traces
         self.metrics = Metrics()
         self._delivered = asyncio.Event()
         self._pulse = Pulse()
@@ -128,9 +131,10 @@ class _Process:
             jitter=parts.DICE.random,
             limits=parts.delivery_limits(settings),
             observe=self.metrics.delivered,
+            posting=traces.posting,
         )
         self._directory = Directory(settings, engine, clock, self._deliverer.adopt)
-        self.door = Door(
+        self.door = traces.door(
             engine,
             clock,
             parts.stream_specs(settings),
@@ -148,7 +152,8 @@ class _Process:
         for close in (*(source.close for source in sources.values()), *(market.close for market in markets.values())):
             stack.push_async_callback(close)
         egress = await stack.enter_async_context(HttpEgress(clock))
-        process = cls(settings, engine, role, clock, sources, markets, egress)
+        traces = open_traces(settings, clock, str(role.name).lower())
+        process = cls(settings, engine, role, clock, sources, markets, egress, traces)
         await stack.enter_async_context(process.door)
         for name in parts.stream_specs(settings):
             await process.door.open(name)
@@ -177,6 +182,7 @@ class _Process:
     async def _drain(self, server: "_Server | None", serving: asyncio.Task[None] | None) -> None:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""
         log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
+        until = self._clock.monotonic() + self._settings.limits.drain_s
         self._deliverer.stop()
         self._pulse.end()
         try:
@@ -191,10 +197,17 @@ class _Process:
             if server is not None:
                 server.force_exit = True
             self.door.abandon()
+        await self._traces.close(until - self._clock.monotonic())
 
     def _server(self) -> "_Server":
         settings = self._settings
-        hooks = Hooks(parts.receivers(settings, self._sources), self.door, self._clock, observe=self.metrics.observe)
+        hooks = Hooks(
+            parts.receivers(settings, self._sources),
+            self.door,
+            self._clock,
+            observe=self.metrics.observe,
+            note=self._traces.note,
+        )
         app = web_app(
             engine=self._engine,
             hooks=hooks,
@@ -250,11 +263,13 @@ class _Process:
         def appended(done: Appended, chapter: Chapter) -> None:
             remarks = Counter(saying.kind.value for saying in chapter.sayings if saying.kind is not Kind.EVENT)
             self._grew(done.stream.name, len(chapter.sayings), remarks)
+            self._traces.followed(done, chapter)
 
         return following(market, self._engine, self._clock, limits, appended)
 
     def _committed(self, committed: Committed) -> None:
         self._grew(committed.stream.name, committed.appended, committed.remarks)
+        self._traces.committed(committed)
 
     def _grew(self, stream: str, appended: int, remarks: Mapping[str, int]) -> None:
         """A stream's log may have grown: who delivers it is told."""
