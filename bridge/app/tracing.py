@@ -1,5 +1,6 @@
 """Whoever writes traces, where the settings want them; where they do not, OpenTelemetry is not even imported."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 from bridge.app.parts import DICE
 from bridge.clock import Clock
 from bridge.config.settings import Settings
+from bridge.core.errors import ConfigError
 from bridge.core.tracing import Sampling
 from bridge.ingest import Committed, Door
 from bridge.ingest.followed import Appended, Chapter
@@ -17,6 +19,9 @@ from bridge.web.hooks import Note
 
 FLUSH_MAX_S = 5.0
 """A collector that does not answer keeps no process from ending for longer."""
+
+
+_VARIABLE = re.compile(r"\bOTEL_[A-Z_]+")
 
 
 async def _nothing_waits(within_s: float) -> None:
@@ -43,9 +48,15 @@ def open_traces(settings: Settings, clock: Clock, role: str) -> Traces:
     """As the settings want it. Raises ConfigError."""
     if not settings.traces.enabled:
         return Traces()
-    from bridge.traces.export import Exporter  # noqa: PLC0415 - an extra that need not be installed
+    try:
+        from bridge.traces.export import Exporter  # noqa: PLC0415 - an extra that need not be installed
 
-    sampling, exporter = Sampling.of(settings.traces.sample), Exporter(clock, role=role)
+        exporter = Exporter(clock, role=role)
+    except (ValueError, OSError) as error:
+        # Only names: what a variable holds may be a secret.
+        named = ", ".join(_VARIABLE.findall(str(error))) or "one of OTEL_BSP_*, OTEL_EXPORTER_OTLP_*"
+        raise ConfigError(f"{named}: OpenTelemetry's library cannot use it") from None
+    sampling = Sampling.of(settings.traces.sample)
 
     async def close(within_s: float) -> None:
         await exporter.close(within_s=min(FLUSH_MAX_S, max(0.0, within_s)))

@@ -63,6 +63,13 @@ class _Transaction:
         """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
         return self.decided or self.stream.numbering == "bridge"
 
+    def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        """What became of each submission."""
+        outcome = self.outcome
+        return self.batch.receipts(
+            submissions, fresh=self.fresh, conflicts=outcome.conflicts, sightings=self.sighted, held=outcome.held
+        )
+
 
 async def commit(
     connection: Executes,
@@ -108,13 +115,7 @@ async def commit(
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
-        receipts=work.batch.receipts(
-            submissions,
-            fresh=work.fresh,
-            conflicts=work.outcome.conflicts,
-            sightings=work.sighted,
-            held=work.outcome.held,
-        ),
+        receipts=work.receipts(submissions),
     )
 
 

@@ -29,7 +29,6 @@ from opentelemetry.trace import (
 
 from bridge import __version__
 from bridge.clock import Clock
-from bridge.core.errors import ConfigError
 from bridge.core.tracing import Remote
 from bridge.sources.loud import Loud
 from bridge.traces.span import TraceSpan, nanoseconds
@@ -48,23 +47,18 @@ class Exporter:
     """Takes spans and sends them. Close it when done."""
 
     def __init__(self, clock: Clock, *, role: str) -> None:
-        """``role`` is what the process does. Raises ConfigError."""
+        """``role`` is what the process does. Raises ValueError, OSError where a variable cannot be used."""
         self._ids = _Given()
         self._words = _Words(Loud(clock, every_s=SAID_EVERY_S))
         self._words.listen()
-        try:
-            provider = TracerProvider(
-                sampler=ALWAYS_ON,  # what is not to be recorded was never made a span
-                resource=_resource(role),
-                id_generator=self._ids,
-                shutdown_on_exit=False,
-            )
-            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        except (ValueError, OSError) as error:
-            self._words.leave()
-            raise ConfigError(f"OTEL_*: a variable cannot be used: {type(error).__name__}") from None
-        self._provider = provider
-        self._tracer = provider.get_tracer("bridge", __version__)
+        self._provider = TracerProvider(
+            sampler=ALWAYS_ON,  # what is not to be recorded was never made a span
+            resource=_resource(role),
+            id_generator=self._ids,
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("bridge", __version__)
 
     def put(self, span: TraceSpan) -> None:
         """Send it some time."""
@@ -137,7 +131,19 @@ class _Words(logging.Handler):
         logging.getLogger(_LIBRARY).handlers = [logging.NullHandler()]
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.loud.say("traces.troubled", level=record.levelname.lower(), said=str(record.msg))
+        given = record.args if isinstance(record.args, tuple) else ()
+        try:
+            said = str(record.msg) % tuple(_harmless(one) for one in given)
+        except (TypeError, ValueError):
+            said = str(record.msg)
+        self.loud.say("traces.troubled", said=said)
+
+
+def _harmless(given: object) -> object:
+    """Numbers as they are, and of an error only what it is: its text may quote the collector's URL."""
+    if isinstance(given, int | float):
+        return given
+    return type(given).__name__ if isinstance(given, Exception) else "..."
 
 
 def _context_of(remote: Remote) -> SpanContext:
