@@ -77,7 +77,7 @@ def configured(folder: Path, port: int, *, sample: float = 1.0) -> Path:
 
 async def both(started: Bridges, port: int, environment: dict[str, str]) -> tuple[BridgeProcess, BridgeProcess]:
     web = started.start("web", port=port, **environment)
-    worker = started.start("worker", **environment)
+    worker = started.start("worker", port=0, **environment)
     await web.ready()
     await worker.ready()
     return web, worker

@@ -1,6 +1,5 @@
 """Spans as a collector gets them, and a library that keeps its words, and other people's secrets, to itself."""
 
-import asyncio
 import logging
 import os
 import subprocess
@@ -14,7 +13,8 @@ import structlog
 from bridge import __version__
 from bridge.clock import SystemClock
 from bridge.core.tracing import Remote, of_own
-from bridge.traces.export import Exporter
+from bridge.sources.loud import Loud
+from bridge.traces.export import Exporter, _Words
 from bridge.traces.span import TraceSpan, nanoseconds
 from tests.collecting import collecting
 from tests.events import START
@@ -82,22 +82,47 @@ async def test_a_collector_that_hangs_holds_the_end_for_no_longer_than_it_may(
         assert peer.connections <= 1
 
 
-async def test_what_the_library_says_is_said_seldom_and_without_what_it_says_it_about(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    exporter = Exporter(SystemClock(), role="web")
-    library = logging.getLogger("opentelemetry.exporter.anything")
+def test_what_the_library_says_is_said_seldom_and_without_what_it_says_it_about() -> None:
+    words = _Words(Loud(SystemClock()))
     with structlog.testing.capture_logs() as said:
         for _ in range(3):
-            library.error("Failed to send %s: %d, %s", "http://host/k3y", 401, ValueError("k3y"))
-        library.error("Broken %d", "k3y")
+            words.handle(record("Failed to send %s: %d, %s", "http://host/k3y", 401, ValueError("k3y")))
     assert [(line["event"], line["said"]) for line in said] == [
         ("traces.troubled", "Failed to send ...: 401, ValueError")
     ]
-    assert caplog.records == []
-    async with asyncio.timeout(10):
-        await exporter.close(within_s=5)
+    with structlog.testing.capture_logs() as said:
+        _Words(Loud(SystemClock())).handle(record("Broken %d", "k3y"))
+    assert [line["said"] for line in said] == ["Broken %d"]
+
+
+def record(said: str, *about: object) -> logging.LogRecord:
+    return logging.LogRecord("opentelemetry.any", logging.ERROR, "any.py", 1, said, about, None)
+
+
+async def test_the_library_speaks_to_nobody_else_not_even_once_all_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, heard = logging.getLogger("opentelemetry"), Heard()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [heard])
+    async with collecting() as collector:
+        for name, value in collector.environment.items():
+            monkeypatch.setenv(name, value)
+        exporter = Exporter(SystemClock(), role="web")
+        assert any(isinstance(one, _Words) for one in library.handlers)
+        library.getChild("any").error("of k3y")
+        await exporter.close(within_s=10)
+    assert not any(isinstance(one, _Words) for one in library.handlers)
+    library.getChild("any").error("of k3y")
+    assert heard.records == []
+
+
+class Heard(logging.Handler):
+    """Whoever reads what the whole process logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 @pytest.mark.parametrize(

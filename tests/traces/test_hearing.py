@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -92,7 +93,7 @@ async def test_what_waited_behind_a_hole_says_how_long_and_what_filled_it(place:
 
 
 @pytest.mark.parametrize("verdict", ["proof", "loss"])
-async def test_what_waited_for_a_verdict_names_it(place: Place, verdict: str) -> None:
+async def test_what_waited_for_a_verdict_names_it(place: Place, verdict: Literal["proof", "loss"]) -> None:
     await place.hear(1, 3)
     await place.door.record(STREAM, Finding(1, (Evidence(Span.inclusive(2, 2), verdict, {}),)))
     [waited] = place.kept.of(trace_of(3), "settled")
