@@ -245,7 +245,8 @@ class _Process:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
         work += [self._follow_work(name, market) for name, market in self._markets.items()]
-        means = Means(self._engine, self._egress, self._clock, lambda: self._directory.told, self.metrics.noticed)
+        noticed, posting = self.metrics.noticed, self._traces.posting
+        means = Means(self._engine, self._egress, self._clock, lambda: self._directory.told, noticed, posting)
         await worker.work(self._engine, self._clock, work, loops, chores(self._settings, means))
 
     async def _deliver(self) -> None:
