@@ -29,8 +29,8 @@ def trace_of(number: int) -> Trace:
     return of_event(STREAM, f"id-{number}", number)
 
 
-def halves(numbers: Iterable[int], prefix: str) -> tuple[list[int], list[int]]:
-    """Those of ``numbers`` that half a share takes, and those that it does not."""
-    half = Sampling.of(0.5)
-    taken = [n for n in numbers if half.takes(of_event(STREAM, f"{prefix}-{n}", n))]
+def parted(numbers: Iterable[int], prefix: str, ratio: float) -> tuple[list[int], list[int]]:
+    """Those of ``numbers`` that ``ratio`` takes, and those that it does not."""
+    sampling = Sampling.of(ratio)
+    taken = [n for n in numbers if sampling.takes(of_event(STREAM, f"{prefix}-{n}", n))]
     return taken, [n for n in numbers if n not in taken]

@@ -22,7 +22,7 @@ from bridge.traces.hearing import Hearing, TracedDoor
 from bridge.traces.settling import Settling
 from bridge.web.hooks import Hooks, Receiver, Refusal
 from tests.events import START, event
-from tests.traces.keeping import STREAM, Kept, halves, trace_of
+from tests.traces.keeping import STREAM, Kept, parted, trace_of
 
 pytestmark = pytest.mark.anyio
 
@@ -161,7 +161,7 @@ async def test_an_event_that_the_bridge_numbers_is_traced_by_its_id(place: Place
 
 
 async def test_a_share_of_the_events_is_traced_from_end_to_end_and_of_the_others_nothing(engine: AsyncEngine) -> None:
-    taken, others = halves(range(1, 41), "id")
+    taken, others = parted(range(1, 41), "id", 0.5)
     assert taken
     assert others
     async with traced(engine, 0.5) as place:

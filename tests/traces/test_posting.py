@@ -22,7 +22,7 @@ from tests.collecting import Collector, collecting
 from tests.consuming import KEY
 from tests.logs import START, append_events, append_told
 from tests.posting import OK, Peer, answering, peering
-from tests.traces.keeping import STREAM, Kept, halves
+from tests.traces.keeping import STREAM, Kept, parted
 
 pytestmark = pytest.mark.anyio
 
@@ -67,12 +67,14 @@ async def exporting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Expo
 async def test_a_post_of_several_entries_is_in_the_trace_of_the_first_and_links_to_the_others(
     engine: AsyncEngine, egress: HttpEgress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken, others = halves(range(1, 13), "event")
+    taken, others = parted(range(3, 13), "event", 0.5)
     assert len(taken) > 2
-    assert others
-    await append_events(engine, STREAM, 12)
+    assert others[0] < taken[0], "the first entry is not recorded"
+    await append_events(engine, STREAM, 2, type_="UNWANTED")
+    await append_events(engine, STREAM, 10)
     async with peering(answering(OK)) as peer, exporting(monkeypatch) as (exporter, collector):
-        await deliverer(engine, egress, exporter, policy_of(peer, batch_max=12), ratio=0.5).drain()
+        policy = policy_of(peer, batch_max=12, types=("ORDER_*",))
+        await deliverer(engine, egress, exporter, policy, ratio=0.5).drain()
         await exporter.close(within_s=10)
         [span] = collector.spans
         [request] = peer.requests
@@ -80,7 +82,7 @@ async def test_a_post_of_several_entries_is_in_the_trace_of_the_first_and_links_
     assert (span.trace_id, span.parent_id) == first
     assert span.links == [tuple(trace) for trace in rest]
     named = {name: span.attributes[f"bridge.{name}"] for name in ("position", "position_last", "entries")}
-    assert named == {"position": 1, "position_last": 12, "entries": 12}
+    assert named == {"position": 3, "position_last": 12, "entries": 10}
     assert span.attributes["bridge.entries_recorded"] == len(taken)
     told = parse_traceparent(headers_of(request)["traceparent"].encode())
     assert told is not None
