@@ -24,6 +24,7 @@ from bench import (
     report,
     retention,
     sockets,
+    traces,
     webhooks,
 )
 from bench.figures import Figure, show
@@ -47,6 +48,7 @@ QUESTIONS = {
     "report": _Question(report.measure, report.FULL, report.QUICK),
     "retention": _Question(retention.measure, retention.FULL, retention.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),
+    "traces": _Question(traces.measure, traces.FULL, traces.QUICK),
 }
 
 

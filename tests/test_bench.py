@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, sockets, webhooks
+from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, sockets, traces, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -33,6 +33,7 @@ def measured() -> Measured:
             sockets.measure(sockets.SMOKE),
             retention.measure(retention.SMOKE),
             report.measure(report.SMOKE),
+            traces.measure(traces.SMOKE),
         )
 
     # Thirteen destinations more would leave the others no time, and others would leave none to see lines come and go.
@@ -91,6 +92,12 @@ def test_an_outage_is_measured_until_nothing_is_missing(measured: Measured) -> N
     figures = measured[outage.QUESTION]
     assert figures["from the reconnect until healed"].value > 0
     assert figures["events had from the lists"].value > 0
+
+
+@pytest.mark.slow
+def test_traces_are_measured_beside_none(measured: Measured) -> None:
+    none, _little, ratio, all_, other = (figure.value for figure in measured[traces.QUESTION].values())
+    assert (ratio > 0, other) == (True, pytest.approx(all_ / none))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ ids are made of what both know, and whether a trace is recorded is read off its 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ _NAME = HEADER.encode()
 _TEXT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TEXT_BYTES_MAX = 512
 _SAMPLED = 1
+_KNOWN_MAX = 4_096
+"""What was just heard settles next, and is delivered next: its ids need not be made again."""
 
 
 class Trace(NamedTuple):
@@ -78,6 +81,7 @@ def of_notice(stream: str, identity: str) -> Trace:
     return _made("notice", stream, identity)
 
 
+@lru_cache(maxsize=_KNOWN_MAX)
 def _made(kind: str, stream: str, name: str) -> Trace:
     digest = sha256(f"bridge trace\0{kind}\0{stream}\0{name}".encode()).digest()
     # An id of zeros says that there is none.
