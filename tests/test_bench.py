@@ -96,8 +96,9 @@ def test_an_outage_is_measured_until_nothing_is_missing(measured: Measured) -> N
 
 @pytest.mark.slow
 def test_traces_are_measured_beside_none(measured: Measured) -> None:
-    none, _little, ratio, all_, other = (figure.value for figure in measured[traces.QUESTION].values())
-    assert (ratio > 0, other) == (True, pytest.approx(all_ / none))
+    none, little, ratio, all_, other = (figure.value for figure in measured[traces.QUESTION].values())
+    assert ratio == pytest.approx(little / none)
+    assert other == pytest.approx(all_ / none)
 
 
 @pytest.mark.slow
