@@ -4,11 +4,11 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from enum import Flag, auto
+from functools import partial
 
 import structlog
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import worker
@@ -17,6 +17,7 @@ from bridge.app.chores import Means, chores
 from bridge.app.directory import Directory, provision
 from bridge.app.following import following
 from bridge.app.reading import reading
+from bridge.app.server import Server, server_of
 from bridge.app.tracing import Traces, open_traces
 from bridge.clock import Clock
 from bridge.config.settings import Settings
@@ -130,7 +131,7 @@ class _Process:
             policies=parts.policies(settings),
             jitter=parts.DICE.random,
             limits=parts.delivery_limits(settings),
-            observe=self.metrics.delivered,
+            observe=self.metrics,
             posting=traces.posting,
         )
         self._directory = Directory(settings, engine, clock, self._deliverer.adopt)
@@ -163,6 +164,8 @@ class _Process:
         server = self._server() if Role.WEB in self._role else None
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(self._work())] if Role.WORKER in self._role else []
+            counting = partial(self.metrics.counting.keep_telling, self._engine, self._clock)
+            working.append(group.create_task(worker.keep_running(self._clock, "counters", counting)))
             if self._notifier is not None:
                 working.append(group.create_task(self._notifier.run()))
             if self._role is Role.WEB:
@@ -178,8 +181,9 @@ class _Process:
             await self._drain(server, serving)
             for task in working:
                 task.cancel()
+        await self.metrics.counting.tell_the_last(self._engine)
 
-    async def _drain(self, server: "_Server | None", serving: asyncio.Task[None] | None) -> None:
+    async def _drain(self, server: Server | None, serving: asyncio.Task[None] | None) -> None:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""
         log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
         until = self._clock.monotonic() + self._settings.limits.drain_s
@@ -199,7 +203,7 @@ class _Process:
             self.door.abandon()
         await self._traces.close(until - self._clock.monotonic())
 
-    def _server(self) -> "_Server":
+    def _server(self) -> Server:
         settings = self._settings
         hooks = Hooks(
             parts.receivers(settings, self._sources),
@@ -217,24 +221,7 @@ class _Process:
             egress=self._egress,
             pulse=self._pulse,
         )
-        return _Server(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                http=connections_of(Intake(hooks, self.door, self._clock)),
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                limit_concurrency=settings.limits.requests_waiting_max,
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=int(settings.limits.drain_s),
-            )
-        )
+        return server_of(app, connections_of(Intake(hooks, self.door, self._clock)), settings)
 
     async def _work(self) -> None:
         loops: dict[str, Callable[[], Awaitable[None]]] = {
@@ -282,17 +269,3 @@ class _Process:
             self._pulse.tell(stream)
             if self._notifier is not None:
                 self._notifier.tell(stream)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handling; it says which port it got."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # theirs is a generator
-        return nullcontext()
-
-    async def bound(self, serving: asyncio.Task[None]) -> int:
-        while not self.started and not serving.done():
-            await asyncio.wait([serving], timeout=0.005)
-        if serving.done():
-            serving.result()
-        return int(self.servers[0].sockets[0].getsockname()[1])

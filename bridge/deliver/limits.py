@@ -1,6 +1,6 @@
 """The bounds of delivery, and what its parts work with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -48,7 +48,26 @@ class DeliveryLimits:
         return timedelta(seconds=policy.timeout_s + self.lease_margin_s)
 
 
-Observe = Callable[[str, str, float], None]
+class Observe(Protocol):
+    """Who is told of what goes out, to count it."""
+
+    def attempted(self, destination: str, outcome: str) -> None:
+        """An attempt ended as ``accepted``, ``refused`` or ``unknown``."""
+        ...
+
+    def delivered(self, destination: str, latency: Mapping[int, int], waited_s: float) -> None:
+        """Entries were accepted, so many in each bucket of ``bridge.core.latency``, after ``waited_s`` in all."""
+        ...
+
+
+class Unobserved:
+    """Nobody is told."""
+
+    def attempted(self, destination: str, outcome: str) -> None:
+        return
+
+    def delivered(self, destination: str, latency: Mapping[int, int], waited_s: float) -> None:
+        return
 
 
 class Post(Protocol):
@@ -76,8 +95,8 @@ class Posting(Protocol):
 class Means:
     """What a pump works with.
 
-    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1); ``observe`` is told
-    destination, outcome and seconds of every attempt. ``posting`` traces them, where that is wanted.
+    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1). ``posting`` traces POSTs,
+    where that is wanted.
     """
 
     engine: AsyncEngine

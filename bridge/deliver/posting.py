@@ -101,7 +101,7 @@ class Poster:
             failing_since=failing_since,
         )
         word = _WORDS.get(type(decision), "unknown")
-        means.observe(policy.name, word, outcome.latency_s)
+        means.observe.attempted(policy.name, word)
         if post is not None:
             post.end(word, outcome)
         return Tried(decision, now, outcome.latency_s, failures)

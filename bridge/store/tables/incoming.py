@@ -278,17 +278,3 @@ connections = Table(
     Column("detail", Text, nullable=False, server_default=""),
     time("changed_at"),
 )
-
-# What was left of a source's quota at its venue when the holder of the source's lease looked last, for people.
-budgets = Table(
-    "budgets",
-    metadata,
-    Column("source", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("per_s", Double, nullable=False),
-    Column("burst", Double, nullable=False),
-    Column("tokens", Double, nullable=False),
-    time("paused_until", nullable=True),
-    time("as_of"),
-    postgresql_with={"fillfactor": "50"},
-)

@@ -1,4 +1,4 @@
-"""What is left of the quotas of each source's venue."""
+"""What is left of the quotas of each source's venue, and what all processes have counted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "name", name=op.f("budgets_pkey")),
         postgresql_with={"fillfactor": "50"},
     )
+    op.create_table(
+        "counters",
+        sa.Column("series", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("series", "subject", "kind", name=op.f("counters_pkey")),
+        postgresql_with={"fillfactor": "50"},
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("counters")
     op.drop_table("budgets")
