@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple
 
 from bridge.core.event import LogEntry
@@ -21,6 +22,7 @@ _HALF = (1 << 64) - 1
 _NAME = HEADER.encode()
 _TEXT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TEXT_BYTES_MAX = 512
+_IDS = Struct(">QQQ").unpack_from
 _SAMPLED = 1
 _KNOWN_MAX = 4_096
 """What was just heard settles next, and is delivered next: its ids need not be made again."""
@@ -84,8 +86,9 @@ def of_notice(stream: str, identity: str) -> Trace:
 @lru_cache(maxsize=_KNOWN_MAX)
 def _made(kind: str, stream: str, name: str) -> Trace:
     digest = sha256(f"bridge trace\0{kind}\0{stream}\0{name}".encode()).digest()
+    high, low, root_id = _IDS(digest)
     # An id of zeros says that there is none.
-    return Trace(int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1)
+    return Trace(high << 64 | low or 1, root_id or 1)
 
 
 def traceparent(trace_id: int, span_id: int, *, sampled: bool) -> str:

@@ -30,13 +30,11 @@ class Hearing:
         self._sampling = sampling
         self._sink = sink
         self._clock = clock
-        self._noted: tuple[Event, Remote] | None = None
+        self._noted: tuple[Event, Headers] | None = None
 
     def note(self, event: Event, headers: Headers) -> None:
-        """``event`` came in a genuine request with ``headers``: its sender's span is kept until the door is asked."""
-        remote = remote_of(headers)
-        if remote is not None:
-            self._noted = event, remote
+        """``event`` came in a genuine request with ``headers``: they are kept until the door is asked."""
+        self._noted = event, headers
 
     def begin(
         self, stream: str, events: Sequence[Event], transport: Transport, reread_below: int = 0
@@ -51,7 +49,8 @@ class Hearing:
                 tellings.append(_Telling(event, trace, reread))
         if not tellings:
             return None
-        links = () if noted is None or noted[0] is not events[0] else (noted[1],)
+        remote = None if noted is None or noted[0] is not events[0] else remote_of(noted[1])
+        links = () if remote is None else (remote,)
         return Told(self._sink, self._clock, stream, transport, tellings, links)
 
 
