@@ -75,6 +75,6 @@ async def tab(
     opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
     try:
         yield opened
-        assert opened.said == []
+        assert opened.said == [], opened.said
     finally:
         await context.close()

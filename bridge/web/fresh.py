@@ -23,6 +23,12 @@ class Fresh(Generic[T]):
         self._lock = asyncio.Lock()
         self._good_until = 0.0
         self._kept: tuple[T] | None = None
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """What was read until now, or is being read, is good no longer."""
+        self._kept = None
+        self._forgotten += 1
 
     async def get(self) -> T:
         """The answer. Raises what ``read`` raises."""
@@ -30,9 +36,10 @@ class Fresh(Generic[T]):
             if self._kept is not None and self._clock.monotonic() < self._good_until:
                 return self._kept[0]
             self._kept = None
-            began_at = self._clock.monotonic()
+            began_at, forgotten = self._clock.monotonic(), self._forgotten
             answer = await self._read()
             read_at = self._clock.monotonic()
             self._good_until = read_at + max(self._for_s, self._rest * (read_at - began_at))
-            self._kept = (answer,)
+            if forgotten == self._forgotten:
+                self._kept = (answer,)
             return answer

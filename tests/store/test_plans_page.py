@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import board, evidence, gaps, hearing, reads, stance, strips
+from bridge.store import attempts, audit, board, evidence, gaps, hearing, parked, reads, stance, standing, strips
+from bridge.store.attempts import Chosen
 from bridge.store.engine import make_engine
 from bridge.store.strips import Window
 from tests.conftest import execute
@@ -69,12 +70,24 @@ SELECT 1 + n % 50, 1 + n % 400, 1, 9, 1, 'accepted', 1, now(), now() FROM genera
 
 INSERT INTO parked (destination_id, stream_id, position, attempts, parked_at)
 SELECT 1 + n % 50, 1 + n % 400, n, 1, now() FROM generate_series(1, 20000) n;
+
+INSERT INTO delivery_hours (destination_id, stream_id, hour, delivered, first_try, attempts, failed, parked, expired,
+                            latency, position)
+SELECT destination_id, stream_id, date_trunc('hour', now()) - n * interval '1 hour', 1, 1, 1, 0, 0, 0, '{{}}', 1
+FROM cursors, generate_series(0, 9) n;
+
+INSERT INTO audit (at, actor, action, subject)
+SELECT now(), 'ops', 'done', 'd' || n % 50 FROM generate_series(1, 20000) n;
 """
 
+CHOSEN = dict.fromkeys(Chosen.__slots__)
 WINDOWS = strips._values([Window(n, 1, 1, 20, 11, 1) for n in range(1, 51)])
 IDS = list(range(1, 51))
 ONE: dict[str, Any] = {"stream_id": 1, "epoch": 1}
-LARGE = {"events", "log", "evidence", "attempts", "reads", "sightings", "variants", "gaps", "parked"}
+LARGE = {"events", "log", "evidence", "attempts", "reads", "sightings", "variants", "gaps", "parked"} | {
+    "delivery_hours",
+    "audit",
+}
 """What grows with time, for whatever the configuration is."""
 
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -101,6 +114,19 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "hearing.variants": (hearing._VARIANTS, {**ONE, "sequence": 1, "limit": 50}),
     "hearing.deliveries": (hearing._DELIVERIES, {"stream_id": 1, "position": 5, "limit": 50}),
     "hearing.attempts": (hearing._ATTEMPTS, {"stream_id": 1, "position": 5, "limit": 50, "looked_at": 1000}),
+    "standing.totals": (standing._TOTALS, {"ids": [1, 2, 3]}),
+    "standing.parked": (standing._PARKED, {"ids": [1]}),
+    "standing.delivered": (standing._DELIVERED, {"ids": [1, 2, 3], "hours": []}),
+    "standing.cursors": (
+        standing._CURSORS,
+        {"id": 1, "after": "pb5", "behind": True, "failing": False, "limit": 101},
+    ),
+    "attempts.chosen": (attempts._CHOSEN, {**CHOSEN, "destination_id": 1, "stream": "pb1.s00001", "limit": 101}),
+    "parked.listing": (
+        parked._LISTING,
+        {"destination_id": 1, "stream": "pb5", "position": 5, "state": "due", "limit": 101},
+    ),
+    "audit.listing": (audit._LISTING, {"before": 15_000, "subject": "d1", "limit": 101}),
     "hearing.position_of": (hearing._NUMBERED, {**ONE, "sequence": 10_000, "most": 2**62}),
 }
 

@@ -21,12 +21,14 @@ from starlette.routing import Match, Route
 
 from bridge.clock import Clock
 from bridge.core.errors import BridgeError
+from bridge.operate.faults import Unknown
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
 from bridge.web.eventstream import EventStream, Room, Say
 from bridge.web.fresh import Fresh
-from bridge.web.page.rendering import Rendering
+from bridge.web.page.guarding import Still, still_of
+from bridge.web.page.rendering import Rendering, may_act
 from bridge.web.problems import BadParameter, problem
 from bridge.web.pulse import Pulse
 
@@ -42,6 +44,7 @@ LIFE_MAX_S = 300.0
 """Then the watcher comes again, and whether it may still see the page is asked again."""
 RETRY_AFTER_S = 5
 PAGE_CHARS_MAX = 2_000
+GONE = b"event: gone\ndata: \n\n"
 NO_STREAM = ""
 """Of no log: who waits for it is only told of the end."""
 
@@ -58,8 +61,8 @@ Read = Callable[[Request], Awaitable[Context]]
 class View:
     """A page: its template, what it shows, and the blocks of it that are sent anew when they change.
 
-    A block is rendered without ``caller``, ``csrf`` and ``messages``: whoever watches shares it. It holds one
-    element, whose id is the block's name.
+    A block is rendered without ``caller``, ``csrf`` and ``messages``: whoever watches shares it, but those who may
+    act apart from those who may not. It holds one element, whose id is the block's name.
     """
 
     template: str
@@ -91,7 +94,7 @@ class Live:
         self._pulse = pulse
         self._room = Room()
         self._views: list[tuple[Route, View]] = []
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[tuple[str, bool], _Watched] = {}
 
     def routes(self) -> Routes:
         """By the scope that they need."""
@@ -103,7 +106,12 @@ class Live:
         async def answer(request: Request) -> Response:
             asked = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
             live = f"{PATH}?{urlencode({'page': asked})}"
-            return self._rendering.page(request, template, live=live, **await read(request))
+            shown = await read(request)
+            # It may show what was done just now: no part that was read before it is to take its place.
+            for watched in (self._watched.get((asked, acts)) for acts in (True, False)):
+                if watched is not None:
+                    watched.read.forget()
+            return self._rendering.page(request, template, live=live, **shown)
 
         route = Route(path, answer)
         self._views.append((route, View(template, read, blocks)))
@@ -117,9 +125,11 @@ class Live:
         if self._room.is_full(WATCHERS_MAX) or self._pulse.is_over:
             return problem(503, "too many pages are watched", headers={"Retry-After": str(RETRY_AFTER_S)})
 
+        acts, still = may_act(request), still_of(request)
+
         async def follow(say: Say) -> bytes:
-            with self._watching(asked, view, shown) as watched:
-                return await self._follow(watched, say)
+            with self._watching(asked, acts, view, shown) as watched:
+                return await self._follow(watched, still, say)
 
         return EventStream(self._room, follow, stalled=lambda: None, stall_max_s=STALL_MAX_S)
 
@@ -135,28 +145,31 @@ class Live:
         raise BadParameter("page", "is none that stays fresh")
 
     @contextmanager
-    def _watching(self, asked: str, view: View, shown: Request) -> Iterator[_Watched]:
+    def _watching(self, asked: str, acts: bool, view: View, shown: Request) -> Iterator[_Watched]:
         async def read() -> Mapping[str, Fragment]:
-            made = self._rendering.fragments(view.template, view.blocks, **await view.read(shown))
+            made = self._rendering.fragments(view.template, view.blocks, may_act=acts, **await view.read(shown))
             return {name: Fragment(html, COUNTED.sub(r"\1", html)) for name, html in made.items()}
 
-        watched = self._watched.setdefault(asked, _Watched(Fresh(read, self._clock, for_s=EVERY_S / 2, rest=REST)))
+        key = asked, acts
+        watched = self._watched.setdefault(key, _Watched(Fresh(read, self._clock, for_s=EVERY_S / 2, rest=REST)))
         watched.watchers += 1
         try:
             yield watched
         finally:
             watched.watchers -= 1
             if not watched.watchers:
-                del self._watched[asked]
+                del self._watched[key]
 
-    async def _follow(self, watched: _Watched, say: Say) -> bytes:
+    async def _follow(self, watched: _Watched, still: Still, say: Say) -> bytes:
         sent: dict[str, str] = {}
         said_at = float("-inf")
         async for now_s in self._ticks():
             try:
+                if not await still():
+                    return GONE
                 told = await watched.read.get()
-            except HTTPException:
-                return b"event: gone\ndata: \n\n"
+            except (HTTPException, Unknown):
+                return GONE
             except BridgeError as fault:
                 log.warning("page.unread", reason=str(fault))
                 told = {}

@@ -1,6 +1,7 @@
 """How pages are made of templates, and the headers that every one of them goes out with.
 
-A template sees ``caller`` (None where nobody is known yet), ``csrf``, ``messages`` and ``now`` beside its own.
+A template sees ``caller`` (None where nobody is known yet), whether they ``may_act``, ``csrf``, ``messages`` and
+``now`` beside its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.clock import Clock
+from bridge.store.tokens import Scope
 from bridge.web.access import CALLER
 from bridge.web.page import words
 from bridge.web.page.static import Static
 
 CSRF = "bridge.csrf"
 """Where in a request's scope the session's token against forged forms is."""
+
+MESSAGES = "bridge.messages"
+"""Where in it is what the request before this one left to be said."""
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -69,7 +74,8 @@ class Rendering:
         )
         self._environment.filters.update(words.FILTERS)
         self._environment.globals.update(asset=static.path_of)
-        self._environment.globals["ui"] = self._environment.get_template("parts.html").module
+        for name, template in (("ui", "parts.html"), ("deliveries", "deliveries.html")):
+            self._environment.globals[name] = self._environment.get_template(template).module
 
     def page(
         self,
@@ -84,8 +90,9 @@ class Rendering:
         """The whole page."""
         content = self._environment.get_template(template).render(
             caller=request.scope.get(CALLER),
+            may_act=may_act(request),
             csrf=request.scope.get(CSRF, ""),
-            messages=messages,
+            messages=[*request.scope.get(MESSAGES, ()), *messages],
             now=self._clock.now(),
             here=request.scope["path"],
             navigation=NAVIGATION,
@@ -98,3 +105,9 @@ class Rendering:
         made = self._environment.get_template(template)
         told = made.new_context({"now": self._clock.now(), **context})
         return {name: "".join(made.blocks[name](told)) for name in names}
+
+
+def may_act(request: Request) -> bool:
+    """Whether who asks may do more than look."""
+    caller = request.scope.get(CALLER)
+    return caller is not None and caller.scope.covers(Scope.OPERATE)

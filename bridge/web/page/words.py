@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote
 
+import msgspec
+
 from bridge.core.duration import ago, seconds, until
 from bridge.core.timeline import moment as micros_moment
 
 DASH = "–"
+BRIEF_CHARS_MAX = 500
 DAY = timedelta(days=1)
 URGENT_FROM = 0.8
 """The share of a gap's time from which on it is urgent; the alert of it says so too."""
@@ -48,6 +51,12 @@ def segment(name: object) -> str:
 def plain(text: object) -> str:
     """Somebody else's text with what cannot be seen made visible: nothing in it turns or hides its neighbours."""
     return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in str(text))
+
+
+def brief(value: object) -> str:
+    """Some structure on one line, cut where it becomes too long to read."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= BRIEF_CHARS_MAX else f"{text[: BRIEF_CHARS_MAX - 1]}…"
 
 
 class Gap(Protocol):
@@ -116,6 +125,7 @@ def gap_says(gap: Gap) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
     "block": block,
+    "brief": brief,
     "gap_level": gap_level,
     "gap_says": gap_says,
     "gap_size": gap_size,
