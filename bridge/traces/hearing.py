@@ -152,14 +152,21 @@ class TracedDoor(Door):
         self._hearing = hearing
 
     async def accept(
-        self, stream: str, events: Sequence[Event], *, transport: Transport, reread_below: int = 0
+        self,
+        stream: str,
+        events: Sequence[Event],
+        *,
+        transport: Transport,
+        reread_below: int = 0,
+        audited: bool = False,
     ) -> Receipt:
         """As the door's own."""
         told = self._hearing.begin(stream, events, transport, reread_below)
+        accepting = super().accept(stream, events, transport=transport, reread_below=reread_below, audited=audited)
         if told is None:
-            return await super().accept(stream, events, transport=transport, reread_below=reread_below)
+            return await accepting
         try:
-            receipt = await super().accept(stream, events, transport=transport, reread_below=reread_below)
+            receipt = await accepting
         except BridgeError as error:
             told.failed(error)
             raise
