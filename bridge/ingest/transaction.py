@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.core.event import Kind
+from bridge.core.lag import Lag
 from bridge.ingest import epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
@@ -59,6 +60,16 @@ class _Transaction:
         """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
         return self.decided or self.stream.numbering == "bridge"
 
+    def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        """What each caller is answered."""
+        return self.batch.receipts(
+            submissions,
+            fresh=self.fresh,
+            conflicts=self.outcome.conflicts,
+            sightings=self.sighted,
+            held=self.outcome.held,
+        )
+
 
 async def commit(
     connection: Executes,
@@ -93,6 +104,7 @@ async def commit(
         entries=told,
         told=work.batch.told,
         first=Counter(work.batch.first[number].transport.value for number in work.fresh),
+        lag=Lag.between(before.behind_since, settled.stream.behind_since, now),
         now=now,
     )
     return Committed(
@@ -102,13 +114,7 @@ async def commit(
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
-        receipts=work.batch.receipts(
-            submissions,
-            fresh=work.fresh,
-            conflicts=work.outcome.conflicts,
-            sightings=work.sighted,
-            held=work.outcome.held,
-        ),
+        receipts=work.receipts(submissions),
     )
 
 

@@ -223,6 +223,10 @@ hours = Table(
     Column("chain", LargeBinary, nullable=False),
     Column("void", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
+    # Of the gaps, those that a snapshot stands for. How far the frontier stood behind, and since when it still does.
+    Column("superseded", BigInteger, nullable=False, server_default="0"),
+    Column("lag_ms", BigInteger, nullable=False, server_default="0"),
+    time("behind_since", nullable=True),
     # Few hours hold anything that alerts: these are found without the others.
     Index("hours_remarks_idx", "hour", postgresql_where=text("gaps > 0 OR late > 0 OR conflicts > 0")),
     postgresql_with={"fillfactor": "50"},
