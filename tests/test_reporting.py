@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +19,7 @@ from bridge.retention import Retention, RetentionLimits
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
 from tests.logs import START, append_events
+from tests.report.reading import bytes_of
 from tests.test_retention import NoPause
 from tests.web.serving import reading
 
@@ -173,7 +173,7 @@ async def test_what_is_kept_is_what_was_made_even_if_the_log_has_changed_since(
     clock.advance(3600 + 900)
     await reporting.tick()
     async with engine.connect() as conn:
-        made = msgspec.json.encode(await make(conn, Period.of(MIDNIGHT, NEXT)))
+        made = bytes_of(await make(conn, Period.of(MIDNIGHT, NEXT), now=clock.now()))
     await ask(engine, "UPDATE hours SET events = events + 1 RETURNING 1")
     async with reading(engine) as client:
         assert (await client.get("/v1/reports/2026-02-18")).content == made

@@ -9,7 +9,7 @@ from fpdf.enums import TableBordersLayout
 from fpdf.fonts import FontFace
 
 from bridge.report import drawing, telling
-from bridge.report.shape import Report
+from bridge.report.brief import Brief
 from bridge.report.telling import Sheet
 
 _FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
@@ -34,8 +34,9 @@ class _Pages(FPDF):
         self.cell(0, 5, f"{self._digest}    page {self.page_no()} of {{nb}}", align="R")
 
 
-def pdf_of(report: Report) -> bytes:
+def pdf_of(brief: Brief) -> bytes:
     """The file. The same report gives the same bytes."""
+    report = brief.report
     pages = _Pages(report.digest)
     pages.set_creation_date(report.until)
     pages.set_title(f"Reconciliation {telling.title_of(report)}")
@@ -43,7 +44,7 @@ def pdf_of(report: Report) -> bytes:
     _say(pages, "Reconciliation", size=18, bold=True)
     _say(pages, telling.title_of(report), size=10)
     _say(pages, telling.summary_of(report), size=10)
-    for title, figure in drawing.charts(report, line=drawing.LINE_ON_PAPER).items():
+    for title, figure in drawing.charts(brief, line=drawing.LINE_ON_PAPER).items():
         height = pages.epw * figure.get_figheight() / figure.get_figwidth()
         if pages.will_page_break(height + 10):
             pages.add_page()

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bridge.report.shape import DestinationReport, Report, StreamReport
+from bridge.core.timeline import moment
+from bridge.report.shape import DestinationReport, LostRange, Report, StreamReport
+
+# Seconds, minutes, hours: a lag of a day is not to be read from 86,400.
+_MINUTE_S, _HOUR_S = 60, 3_600
 
 ROWS_MAX = 500
 NONE = "-"
@@ -51,9 +55,12 @@ def sheets_of(report: Report) -> list[Sheet]:
 def _streams(streams: Sequence[StreamReport]) -> Sheet:
     columns = (
         *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
-        *("webhook", "socket", "replay", "gaps", "p95", "unmatched"),
+        *("webhook", "socket", "replay", "gaps", "superseded", "p95", "most behind", "behind", "unmatched"),
     )
-    says = "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
+    says = (
+        "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
+        " Superseded is what a snapshot stands for; behind is how long the frontier stood, at most and at the end."
+    )
     return _sheet("Streams", says, columns, [_stream(one) for one in streams])
 
 
@@ -65,7 +72,8 @@ def _stream(one: StreamReport) -> Row:
         *(one.stream, percent, _told(counts.assigned), _told(counts.events), _told(counts.void), _told(counts.lost)),
         *(_told(still), _told(counts.late), _told(counts.recovered), _told(counts.conflicts)),
         *(_told(way.told) for way in (counts.webhook, counts.websocket, counts.replay)),
-        *(_told(one.gaps.opened), NONE if slowest is None else f"{slowest:,.1f} s", _told(one.unmatched)),
+        *(_told(one.gaps.opened), _told(counts.superseded), NONE if slowest is None else duration(slowest)),
+        *(duration(one.lag.most_s), duration(one.lag.at_end_s), _told(one.unmatched)),
     )
     return Row(cells, bad=bool(counts.lost or counts.conflicts or one.gaps.lost))
 
@@ -74,16 +82,35 @@ def _losses(streams: Sequence[StreamReport]) -> Sheet:
     rows = [
         Row(
             (
-                *(one.stream, str(lost.epoch), lost.axis, str(lost.first), str(lost.last), _told(lost.lost)),
-                *(f"{lost.opened_at:%Y-%m-%d %H:%M:%S}", f"{lost.closed_at:%Y-%m-%d %H:%M:%S}"),
+                *(one.stream, str(lost.epoch), *bounds(lost), f"{lost.closed_at:%Y-%m-%d %H:%M:%S}"),
+                *(NONE if lost.position is None else str(lost.position), lost.evidence or NONE),
             ),
             bad=True,
         )
         for one in streams
         for lost in one.gaps.lost
     ]
-    columns = ("stream", "epoch", "axis", "first", "last", "lost", "opened", "ended")
-    return _sheet("Lost for good", "Ranges in which something can no longer be had.", columns, rows)
+    columns = ("stream", "epoch", "from", "to", "lost", "decided", "position", "evidence")
+    more = sum(one.gaps.lost_more for one in streams)
+    says = "What can no longer be had, who says so, and the position of the log that tells of it."
+    return _sheet("Lost for good", f"{says} {more:,} more are only counted." if more else says, columns, rows)
+
+
+def bounds(lost: LostRange) -> tuple[str, str, str]:
+    """From where to where it goes, both included, and how much it is."""
+    if lost.axis == "sequence":
+        return str(lost.first), str(lost.last), _told(lost.lost)
+    begin, end = (f"{moment(at * 1_000):%Y-%m-%d %H:%M:%S}" for at in (lost.first, lost.last))
+    return begin, end, duration(lost.lost / 1_000)
+
+
+def duration(seconds: float) -> str:
+    """So long, in the unit that a person would use."""
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:,.1f} s"
+    if seconds < 2 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:,.1f} min"
+    return f"{seconds / _HOUR_S:,.1f} h"
 
 
 def _destinations(destinations: Sequence[DestinationReport]) -> Sheet:

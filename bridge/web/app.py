@@ -66,6 +66,6 @@ def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egr
         {Allowed.READ: api.routes()},
         Destinations(operating, egress, page_max=page_max).routes(),
         Records(operating, page_max=page_max).routes(),
-        Reports(engine, page_max=page_max).routes(),
+        Reports(engine, clock, page_max=page_max).routes(),
     ]
     return {scope: [route for part in parts for route in part.get(scope, [])] for scope in Allowed}

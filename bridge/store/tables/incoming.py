@@ -111,6 +111,8 @@ log = Table(
         unique=True,
         postgresql_where=text("sequence IS NOT NULL"),
     ),
+    # What is missing is looked for by whoever reports, among millions of entries that tell of nothing.
+    Index("log_gaps_idx", "stream_id", "position", postgresql_where=text("kind = 'gap'")),
 )
 
 # What proves a stretch complete (proof) or gone for good (loss). ``last`` is inclusive.
