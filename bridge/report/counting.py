@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -95,20 +96,18 @@ def counts_of(row: Hour, before: Hour | None, *, numbered: bool) -> Counts:
 
 def sum_of(lines: Sequence[HourLine], *, numbered: bool) -> Counts:
     """A period comes to what its hours come to."""
-    parts = [line.counts for line in lines]
-    sums = {
-        name: sum(getattr(part, name) or 0 for part in parts)
-        for name in Counts.__struct_fields__
-        if name not in ("webhook", "websocket", "replay")
-    }
-    if not numbered:
-        sums |= dict.fromkeys(("assigned", "void", "lost", "open_more"))
-    return Counts(
-        **sums,
-        webhook=_heard([part.webhook for part in parts]),
-        websocket=_heard([part.websocket for part in parts]),
-        replay=_heard([part.replay for part in parts]),
-    )
+    if not lines:
+        return _QUIET if numbered else _QUIET_UNNUMBERED
+    columns = zip(*(msgspec.structs.astuple(line.counts) for line in lines), strict=True)
+    return Counts(**{name: _sum(column) for name, column in zip(Counts.__struct_fields__, columns, strict=True)})
+
+
+def _sum(column: Sequence[Any]) -> Any:
+    if column[0] is None:
+        return None
+    if isinstance(column[0], Heard):
+        return Heard(*map(sum, zip(*map(msgspec.structs.astuple, column), strict=True)))
+    return sum(column)
 
 
 def standing_of(row: Hour) -> Standing:
@@ -124,8 +123,3 @@ def lag_of(lines: Sequence[HourLine], last: Hour | None, *, period: Period, now:
 def _lag(most_ms: int, row: Hour, end: datetime) -> Lag:
     at_end_ms = 0 if row.behind_since is None else ms_between(row.behind_since, end)
     return Lag(max(most_ms, at_end_ms) / _MS, at_end_ms / _MS)
-
-
-def _heard(parts: Sequence[Heard]) -> Heard:
-    told, first = sum(part.told for part in parts), sum(part.first for part in parts)
-    return Heard(told, first, told - first)

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, gc=False):
     """Of one transport: how many events it told, how many of them it told first, and how many were repetitions."""
 
     told: int
@@ -17,7 +17,7 @@ class Heard(msgspec.Struct, frozen=True):
     again: int
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a stretch of time came to.
 
     ``assigned`` numbers are each in one class: told in their turn (``events``), never given out (``void``), gone for
@@ -42,7 +42,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     replay: Heard
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """A stream at the end of an hour. ``chain`` is the value at ``position``; ``open`` counts unsettled numbers."""
 
     epoch: int
@@ -53,7 +53,7 @@ class Standing(msgspec.Struct, frozen=True):
     chain: str
 
 
-class Lag(msgspec.Struct, frozen=True):
+class Lag(msgspec.Struct, frozen=True, gc=False):
     """How long the frontier stood before a hole or a doubt at most, and how long it had stood when the time ended.
 
     Where the bridge numbers the events: how far it was behind the venue's time.
@@ -63,7 +63,7 @@ class Lag(msgspec.Struct, frozen=True):
     at_end_s: float = 0.0
 
 
-class GapTurns(msgspec.Struct, frozen=True):
+class GapTurns(msgspec.Struct, frozen=True, gc=False):
     """How many gaps opened in an hour, and how many ended in it as what."""
 
     opened: int = 0
@@ -76,7 +76,7 @@ class GapTurns(msgspec.Struct, frozen=True):
 NO_LAG, NO_TURNS = Lag(), GapTurns()
 
 
-class HourLine(msgspec.Struct, frozen=True):
+class HourLine(msgspec.Struct, frozen=True, gc=False):
     """An hour in which something was stored, gaps opened or ended, or the frontier stood before a hole."""
 
     hour: datetime
