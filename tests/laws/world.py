@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Self
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -122,7 +123,7 @@ class World:
             dice=self.dice,
         )
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         await self.door.__aenter__()
         await self.door.open(self.name)
         return self
