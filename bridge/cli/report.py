@@ -1,6 +1,7 @@
 """``bridge report``: what became of every number in a period, for whoever signs the day."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,7 +20,7 @@ from bridge.report import Period, Written, make
 from bridge.report.brief import brief_of
 from bridge.report.forms import FORMS
 from bridge.report.shape import DestinationReport, Report, StreamReport
-from bridge.report.telling import bounds, duration
+from bridge.report.telling import ROWS_MAX, bounds, duration
 
 DAY = timedelta(days=1)
 COLUMNS = (
@@ -111,15 +112,19 @@ def _print(report: Report) -> None:
     reasons = sorted({stream.why for stream in report.streams if stream.why is not None})
     for reason in reasons:
         typer.echo(f"no completeness: {reason}")
-    for stream in report.streams:
-        for lost in stream.gaps.lost:
-            begin, end, much = bounds(lost)
-            typer.echo(
-                f"lost: {stream.stream} epoch {lost.epoch}, {begin} to {end}: {much}: {show.plain(lost.evidence)}"
-            )
-        if stream.gaps.lost_more:
-            typer.echo(f"lost: {stream.stream}: {stream.gaps.lost_more:,} more")
+    _print_losses(report.streams)
     typer.echo(f"digest {report.digest}")
+
+
+def _print_losses(streams: Sequence[StreamReport]) -> None:
+    """Each with its evidence, as many as somebody reads; the others are in every other form."""
+    lost = [(stream.stream, one) for stream in streams for one in stream.gaps.lost]
+    for stream, one in lost[:ROWS_MAX]:
+        begin, end, much = bounds(one)
+        typer.echo(f"lost: {stream} epoch {one.epoch}, {begin} to {end}: {much}: {show.plain(one.evidence)}")
+    more = sum(stream.gaps.lost_more for stream in streams) + max(0, len(lost) - ROWS_MAX)
+    if more:
+        typer.echo(f"lost: {more:,} more ranges")
 
 
 def _row(stream: StreamReport) -> list[object]:

@@ -21,12 +21,13 @@ class Row(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """``says`` explains it, and counts the rows that it leaves out."""
+    """``says`` explains it, and counts rows that are left out. Of the columns, the first and ``words`` are words."""
 
     title: str
     says: str
     columns: tuple[str, ...]
     rows: Sequence[Row]
+    words: tuple[str, ...] = ()
 
 
 def title_of(report: Report) -> str:
@@ -37,45 +38,64 @@ def summary_of(report: Report) -> str:
     """The period in a few words."""
     events = sum(one.counts.events for one in report.streams)
     lost = sum(one.counts.lost or 0 for one in report.streams)
+    stretches = sum(one.counts.gaps - one.counts.superseded for one in report.streams if one.counts.lost is None)
+    also = f" and {stretches:,} stretches of time" if stretches else ""
     conflicts = sum(one.counts.conflicts for one in report.streams)
     still = sum(one.gaps.open for one in report.streams)
     owed = sum(one.owed for one in report.destinations)
     return (
-        f"Events: {events:,}, of {len(report.streams):,} streams. Lost: {lost:,}. Conflicts: {conflicts:,}."
+        f"Events: {events:,}, of {len(report.streams):,} streams. Lost: {lost:,}{also}. Conflicts: {conflicts:,}."
         f" Gaps open at the end: {still:,}. Owed to {len(report.destinations):,} destinations: {owed:,} entries."
     )
 
 
 def sheets_of(report: Report) -> list[Sheet]:
-    """Streams, losses and destinations: those of which there are any."""
-    made = [_streams(report.streams), _losses(report.streams), _destinations(report.destinations)]
+    """Streams, how they were heard, losses and destinations: those of which there are any."""
+    streams = report.streams
+    made = [_streams(streams), _hearing(streams), _losses(streams), _destinations(report.destinations)]
     return [sheet for sheet in made if sheet.rows]
 
 
 def _streams(streams: Sequence[StreamReport]) -> Sheet:
     columns = (
         *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
-        *("webhook", "socket", "replay", "gaps", "superseded", "p95", "most behind", "behind", "unmatched"),
+        "unmatched",
     )
-    says = (
-        "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
-        " Superseded is what a snapshot stands for; behind is how long the frontier stood, at most and at the end."
-    )
+    says = "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
     return _sheet("Streams", says, columns, [_stream(one) for one in streams])
 
 
 def _stream(one: StreamReport) -> Row:
-    counts, slowest = one.counts, max((line.p95_s for line in one.gaps.closed), default=None)
+    counts = one.counts
     still = None if one.ended is None or counts.void is None else one.ended.open
     percent = NONE if one.complete_percent is None else f"{one.complete_percent:g} %"
     cells = (
         *(one.stream, percent, _told(counts.assigned), _told(counts.events), _told(counts.void), _told(counts.lost)),
-        *(_told(still), _told(counts.late), _told(counts.recovered), _told(counts.conflicts)),
-        *(_told(way.told) for way in (counts.webhook, counts.websocket, counts.replay)),
-        *(_told(one.gaps.opened), _told(counts.superseded), NONE if slowest is None else duration(slowest)),
-        *(duration(one.lag.most_s), duration(one.lag.at_end_s), _told(one.unmatched)),
+        *(_told(still), _told(counts.late), _told(counts.recovered), _told(counts.conflicts), _told(one.unmatched)),
     )
     return Row(cells, bad=bool(counts.lost or counts.conflicts or one.gaps.lost))
+
+
+def _hearing(streams: Sequence[StreamReport]) -> Sheet:
+    columns = (
+        *("stream", "webhook", "socket", "replay", "gaps", "still open", "superseded", "p95", "most behind"),
+        "behind at the end",
+    )
+    says = (
+        "How often each way told of events, and what healed. A superseded stretch has a snapshot in its place."
+        " Behind is how long the frontier stood before a hole; of streams without numbers, behind the venue's time."
+    )
+    return _sheet("Hearing and healing", says, columns, [_heard(one) for one in streams])
+
+
+def _heard(one: StreamReport) -> Row:
+    counts, slowest = one.counts, max((line.p95_s for line in one.gaps.closed), default=None)
+    cells = (
+        *(one.stream, *(_told(way.told) for way in (counts.webhook, counts.websocket, counts.replay))),
+        *(_told(one.gaps.opened), _told(one.gaps.open), _told(counts.superseded)),
+        *(NONE if slowest is None else duration(slowest), duration(one.lag.most_s), duration(one.lag.at_end_s)),
+    )
+    return Row(cells, bad=False)
 
 
 def _losses(streams: Sequence[StreamReport]) -> Sheet:
@@ -93,7 +113,8 @@ def _losses(streams: Sequence[StreamReport]) -> Sheet:
     columns = ("stream", "epoch", "from", "to", "lost", "decided", "position", "evidence")
     more = sum(one.gaps.lost_more for one in streams)
     says = "What can no longer be had, who says so, and the position of the log that tells of it."
-    return _sheet("Lost for good", f"{says} {more:,} more are only counted." if more else says, columns, rows)
+    sheet = _sheet("Lost for good", f"{says} {more:,} more are only counted." if more else says, columns, rows)
+    return sheet._replace(words=("evidence",))
 
 
 def bounds(lost: LostRange) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Self
+from weakref import finalize
 
 import msgspec
 
@@ -26,6 +27,7 @@ class Written:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        finalize(self, file.close)
         self.size = file.seek(0, 2)
         file.seek(0)
         # One that was kept before reports had lines is a single line, and is read as a whole.

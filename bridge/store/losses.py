@@ -20,7 +20,7 @@ class Loss(NamedTuple):
 
 # By an index that holds nothing but such entries. Not parsed here, because JSON may say what Postgres cannot hold:
 # the bridge writes these itself, always alike, and within a string the quotes would be escaped.
-_SUPERSEDED = b'"reason":"superseded"'
+_SUPERSEDED = b'"reason":"superseded","evidence":'
 _READ = text("""
 SELECT span.stream_id, told.epoch, told.position, told.appended_at, told.data
 FROM unnest(CAST(:ids AS int[]), CAST(:afters AS bigint[]), CAST(:untils AS bigint[]))

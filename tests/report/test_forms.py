@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -34,6 +35,7 @@ from bridge.report.shape import (
     Standing,
     StreamReport,
 )
+from bridge.report.signs import shown
 from bridge.report.telling import ROWS_MAX, sheets_of
 from tests.events import START
 from tests.report.reading import written
@@ -125,7 +127,7 @@ def test_html_is_legible_to_a_browser_that_obeys_and_to_who_cannot_see(browser: 
     page.on("console", lambda message: said.append(message.text))
     page.set_content(html_of(BRIEF))
     assert page.locator("svg").count() == len(charts(BRIEF)) == 3
-    assert page.locator("table").count() == 3
+    assert page.locator("table").count() == 4
     assert page.locator("tr.bad").count() == 2
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
@@ -148,7 +150,20 @@ def test_a_large_report_draws_the_most_troubled_streams_and_says_what_it_leaves_
     drawn = most_troubled(streams)
     assert len(drawn) == STREAMS_MAX
     assert {len(one.gaps.timeline) for one in drawn} == {6}
-    [sheet, losses] = sheets_of(msgspec.structs.replace(EMPTY, streams=streams))
+    [sheet, heard, losses] = sheets_of(msgspec.structs.replace(EMPTY, streams=streams))
     assert (len(sheet.rows), sheet.rows[0].bad, sheet.rows[0].cells[0]) == (ROWS_MAX, True, f"pb.{ROWS_MAX + 90}")
     assert "100 more are not shown here" in sheet.says
+    assert len(heard.rows) == ROWS_MAX
     assert len(losses.rows) == 1
+
+
+def test_what_the_font_lacks_is_written_as_a_code_in_tables_and_charts() -> None:
+    """Chinese, an emoji and a control character: blank on paper, each of them, were they left as they are."""
+    named = msgspec.structs.replace(REPORT, streams=[stream("\u4e2d.\U0001f680\x07")])
+    written_out = pdf_of(brief_of(written(named)))
+    said = "".join(page.extract_text() for page in PdfReader(BytesIO(written_out)).pages)
+    assert r"\u4e2d.\U0001f680\u0007" in said.replace("\n", "")
+    assert shown("Größe, Ωμέγα, 3 €") == "Größe, Ωμέγα, 3 €"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # matplotlib warns of each sign that it draws as an empty box
+        pdf_of(brief_of(written(named)))
