@@ -23,6 +23,7 @@ from bench import (
     outage,
     report,
     retention,
+    scrape,
     sockets,
     webhooks,
 )
@@ -46,6 +47,7 @@ QUESTIONS = {
     "outage": _Question(outage.measure, outage.FULL, outage.QUICK),
     "report": _Question(report.measure, report.FULL, report.QUICK),
     "retention": _Question(retention.measure, retention.FULL, retention.QUICK),
+    "scrape": _Question(scrape.measure, scrape.FULL, scrape.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),
 }
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,8 +18,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
+from bridge.core.budget import Left
 from bridge.core.errors import StoreUnavailable
-from bridge.store import leases
+from bridge.store import budgets, leases
 from bridge.store.engine import store_errors
 
 log = structlog.get_logger()
@@ -28,6 +30,7 @@ RESTART_MAX_S = 30.0
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
 """Another worker looks as often as a holder renews: it takes over within LEASE_S + RENEW_EVERY_S."""
+BUDGETS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,16 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class SourceWork:
-    """What the holder of a source's lease does: listens, and ticks at the cadence of its sweeps."""
+    """What the holder of a source's lease does: listens, and ticks at the cadence of its sweeps.
+
+    ``budgets`` says what is left of the venue's quotas, which only the holder knows.
+    """
 
     name: str
     listen: Callable[[], Awaitable[None]]
     tick: Callable[[], Awaitable[int]]
     sweeps: Sequence[Sweep]
+    budgets: Callable[[], Mapping[str, Left]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ async def hold_source(engine: AsyncEngine, clock: Clock, holder: str, work: Sour
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         f"listen:{work.name}": work.listen,
         f"reconcile:{work.name}": partial(_reconcile, work),
+        f"budgets:{work.name}": partial(_tell_budgets, engine, clock, work),
     }
     await _hold(engine, clock, holder, f"source:{work.name}", loops)
 
@@ -118,6 +126,17 @@ async def _hold(
 async def _reconcile(work: SourceWork) -> None:
     cadences = [(f"{sweep.kind}:{work.name}", sweep.every_s) for sweep in work.sweeps]
     await _tick_at(cadences, work.tick, at_once=True)
+
+
+async def _tell_budgets(engine: AsyncEngine, clock: Clock, work: SourceWork) -> None:
+    """Write down what is left every so often. Nobody waits for it: a store that is away is told the next time."""
+    while True:
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(BUDGETS_EVERY_S):
+                with store_errors():
+                    async with engine.begin() as connection:
+                        await budgets.put(connection, source=work.name, left=work.budgets(), now=clock.now())
+        await clock.sleep(BUDGETS_EVERY_S)
 
 
 async def _tick_at(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, sockets, webhooks
+from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, scrape, sockets, webhooks
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -33,6 +33,7 @@ def measured() -> Measured:
             sockets.measure(sockets.SMOKE),
             retention.measure(retention.SMOKE),
             report.measure(report.SMOKE),
+            scrape.measure(scrape.SMOKE),
         )
 
     # Thirteen destinations more would leave the others no time, and others would leave none to see lines come and go.
@@ -148,3 +149,10 @@ def test_a_report_is_measured_from_the_command_to_its_last_byte(measured: Measur
     assert seconds.value > 0
     assert 20 < resident.value < 2_000
     assert written.value * 1024 * 1024 > 3 * 24 * 300, "three streams of 24 hours each"
+
+
+@pytest.mark.slow
+def test_a_scrape_is_measured_with_many_scrapes_beside_other_answers(measured: Measured) -> None:
+    figures = list(measured[scrape.QUESTION].values())
+    assert [figure.unit for figure in figures] == ["s", "MiB", "ms", "ms"] * 2
+    assert all(figure.value > 0 for figure in figures)

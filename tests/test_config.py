@@ -98,6 +98,8 @@ def test_the_examples_further_sources_are_one_of_each_venue_without_numbers(load
     for source in settings.followed.values():
         market = open_market(source, clock=ManualClock(START), jitter=lambda: 0.5)
         assert len(market.channels) == len(source.channels)
+        quotas = {"public", "private"} if source.venue == "poloniex_v3" else {"rest"}
+        assert market.budgets().keys() == quotas
         asyncio.run(market.close())
     assert not load_settings(ENVIRON, config_path=EXAMPLE).followed, "they are left out until somebody wants them"
 

@@ -17,14 +17,17 @@ from bridge.core.event import Kind, Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, NewEpoch, StreamSpec
 from bridge.retention import Retention, RetentionLimits
-from bridge.store import cursors, digests, forgetting, log, proofreading, streams
+from bridge.store import audits, cursors, digests, forgetting, log, proofreading, reads, streams
+from bridge.store.audits import Audit
 from bridge.store.evidence import Evidence
 from bridge.store.forgetting import Forgotten
+from bridge.store.reads import Read
 from bridge.store.streams import Stream
 from tests.deliver.desk import Desk
 from tests.deliver.sending import deliverer
 from tests.deliver.test_policies import policy
 from tests.events import START, event
+from tests.logs import make_stream
 
 pytestmark = pytest.mark.anyio
 
@@ -370,6 +373,21 @@ async def test_what_lies_beside_the_log_goes_with_it_and_what_is_missing_stays_o
     assert await ask(engine, "SELECT 1 FROM variants") == []
     assert await ask(engine, "SELECT 1 FROM sightings") == []
     assert len(await ask(engine, "SELECT 1 FROM heard")) == 2
+
+
+async def test_reads_and_audits_go_after_the_same_days_and_younger_ones_stay(
+    engine: AsyncEngine, clock: NoPause, retention: Retention
+) -> None:
+    stream = await make_stream(engine, "pb.events")
+    for _ in range(2):
+        clock.advance(MONTH)
+        async with engine.begin() as conn:
+            made = [Read(clock.now(), "proof") for _ in range(6)]
+            await reads.insert(conn, stream_id=stream.id, epoch=1, made=made)
+            await audits.add(conn, stream_id=stream.id, audit=Audit(began_at=clock.now(), ended_at=clock.now()))
+    await retention.tick()
+    assert await ask(engine, "SELECT count(*), min(at) FROM reads") == [(6, clock.now())]
+    assert await ask(engine, "SELECT count(*), min(began_at) FROM audits") == [(1, clock.now())]
 
 
 async def test_attempts_have_days_of_their_own_and_what_is_parked_and_gone_is_discarded_aloud(

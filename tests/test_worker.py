@@ -11,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from bridge.clock import ManualClock, SystemClock
+from bridge.core.budget import Left
 from bridge.core.errors import StoreUnavailable
+from bridge.store import budgets
 from bridge.store.engine import make_engine
 from bridge.worker import (
+    BUDGETS_EVERY_S,
     LEASE_S,
     RENEW_EVERY_S,
     Chore,
@@ -158,7 +161,9 @@ class Watched:
         self.clock = SteppedClock()
         self.listening = False
         self.ticks = 0
+        self.refused = 0
         self.failures: list[Exception] = []
+        self.left = Left(per_s=20, burst=20, tokens=17.5, paused_s=0)
 
     async def listen(self) -> None:
         self.listening = True
@@ -175,17 +180,22 @@ class Watched:
 
     async def run(self, every_s: float = 3600) -> None:
         sweeps = [Sweep(kind, every_s) for kind in ("gap", "tail", "audit")]
-        part = SourceWork("pb", self.listen, self.tick, sweeps)
+        part = SourceWork("pb", self.listen, self.tick, sweeps, lambda: {"rest": self.left})
         await keep_running(self.clock, "source:pb", lambda: hold_source(self.engine, self.clock, self.name, part))
 
     async def lose_database(self) -> None:
         """From here on no connection can be had, and those that were are gone."""
 
-        def refuse(*_asked: object) -> None:
-            raise ConnectionRefusedError
-
-        event.listen(self.engine.sync_engine, "do_connect", refuse)
+        event.listen(self.engine.sync_engine, "do_connect", self._refuse)
         await self.engine.dispose()
+
+    def find_database(self) -> None:
+        """From here on connections can be had again."""
+        event.remove(self.engine.sync_engine, "do_connect", self._refuse)
+
+    def _refuse(self, *_asked: object) -> None:
+        self.refused += 1
+        raise ConnectionRefusedError
 
 
 @asynccontextmanager
@@ -273,6 +283,70 @@ async def test_a_tick_that_fails_is_called_again_after_a_pause(engine: AsyncEngi
             assert one.listening
             holding.cancel()
     assert [line["loop"] for line in told if line["event"] == "loop.failed"] == ["reconcile:pb"]
+
+
+async def told_budgets(engine: AsyncEngine) -> list[budgets.UpstreamBudget]:
+    async with engine.connect() as connection:
+        return await budgets.listing(connection)
+
+
+async def eventually_told(engine: AsyncEngine, tokens: float) -> budgets.UpstreamBudget:
+    """The one budget, when it says that so many are left; a failure after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S):
+        while [one.tokens for one in await told_budgets(engine)] != [tokens]:
+            await SystemClock().sleep(0.002)
+    [told] = await told_budgets(engine)
+    return told
+
+
+async def test_the_holder_of_a_source_tells_what_is_left_of_its_quota_and_the_other_does_not(
+    database_url: str,
+) -> None:
+    async with two_workers(database_url) as (one, two, first):
+        two.left = Left(per_s=20, burst=20, tokens=3, paused_s=0)
+        told = await eventually_told(two.engine, 17.5)
+        assert (told.source, told.name, told.per_s, told.burst) == ("pb", "rest", 20, 20)
+        assert (told.as_of, told.paused_until, told.attended(START)) == (START, None, True)
+        one.left = Left(per_s=20, burst=20, tokens=0.5, paused_s=40)
+        await step(BUDGETS_EVERY_S, one, two)
+        told = await eventually_told(two.engine, 0.5)
+        assert told.as_of == START + timedelta(seconds=BUDGETS_EVERY_S)
+        assert told.paused_s(told.as_of + timedelta(seconds=10)) == 30
+        first.cancel()
+        await eventually(first.done)
+        assert not (await told_budgets(two.engine))[0].attended(one.clock.now()), "the lease was given back"
+        await step(RENEW_EVERY_S, two)
+        assert (await eventually_told(two.engine, 3)).attended(two.clock.now())
+
+
+async def eventually_held(engine: AsyncEngine, until: datetime) -> None:
+    """Return when the lease lasts ``until`` then; a failure after PATIENCE_S."""
+    async with asyncio.timeout(PATIENCE_S), engine.connect() as connection:
+        while (await connection.execute(text("SELECT until FROM leases"))).scalar_one() != until:
+            await connection.rollback()
+            await SystemClock().sleep(0.002)
+
+
+async def test_a_store_that_is_away_does_not_disturb_who_tells_of_the_quota(database_url: str) -> None:
+    engine = make_engine(database_url)
+    one = Watched("one", engine)
+    with capture_logs() as told:
+        async with asyncio.TaskGroup() as group:
+            holding = group.create_task(one.run())
+            await eventually_told(engine, 17.5)
+            await one.clock.step(RENEW_EVERY_S)
+            await eventually_held(engine, START + timedelta(seconds=RENEW_EVERY_S + LEASE_S))
+            await one.lose_database()
+            await one.clock.step(BUDGETS_EVERY_S - RENEW_EVERY_S)
+            await eventually(lambda: one.refused > 0)
+            one.find_database()
+            one.left = Left(per_s=20, burst=20, tokens=9, paused_s=0)
+            await one.clock.step(BUDGETS_EVERY_S)
+            await eventually_told(engine, 9)
+            assert one.listening
+            holding.cancel()
+    assert [line for line in told if line["event"].startswith("loop.")] == []
+    await engine.dispose()
 
 
 async def test_ticks_come_at_the_cadence_of_the_sweeps(engine: AsyncEngine) -> None:

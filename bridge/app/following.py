@@ -33,4 +33,5 @@ def following(
                 # Another worker wrote meanwhile, or a commit whose answer was lost: begin with what is there.
                 log.warning("follower.overtaken", source=source.name, reason=str(group.exceptions[0]))
 
-    return SourceWork(source.name, follow, follower.audit, (Sweep("audit", limits.audit_every_s),))
+    sweeps = (Sweep("audit", limits.audit_every_s),)
+    return SourceWork(source.name, follow, follower.audit, sweeps, source.budgets)

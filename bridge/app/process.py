@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from enum import Flag, auto
+from functools import partial
 
 import structlog
 import uvicorn
@@ -127,7 +128,7 @@ class _Process:
             policies=parts.policies(settings),
             jitter=parts.DICE.random,
             limits=parts.delivery_limits(settings),
-            observe=self.metrics.delivered,
+            observe=self.metrics,
         )
         self._directory = Directory(settings, engine, clock, self._deliverer.adopt)
         self.door = Door(
@@ -158,6 +159,8 @@ class _Process:
         server = self._server() if Role.WEB in self._role else None
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(self._work())] if Role.WORKER in self._role else []
+            counting = partial(self.metrics.counting.keep_telling, self._engine, self._clock)
+            working.append(group.create_task(worker.keep_running(self._clock, "counters", counting)))
             if self._notifier is not None:
                 working.append(group.create_task(self._notifier.run()))
             if self._role is Role.WEB:
@@ -173,6 +176,7 @@ class _Process:
             await self._drain(server, serving)
             for task in working:
                 task.cancel()
+        await self.metrics.counting.tell_the_last(self._engine)
 
     async def _drain(self, server: "_Server | None", serving: asyncio.Task[None] | None) -> None:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""

@@ -66,4 +66,4 @@ def reading(
         Sweep("tail", limits.every_s),
         Sweep("audit", limits.audit_every_s),
     )
-    return SourceWork(source.name, live, reconciler.tick, sweeps)
+    return SourceWork(source.name, live, reconciler.tick, sweeps, source.budgets)

@@ -1,6 +1,8 @@
 """``bridge status``: streams, sockets and destinations at a glance."""
 
+from dataclasses import asdict
 from datetime import datetime
+from math import floor
 from typing import Annotated
 
 import typer
@@ -11,9 +13,11 @@ from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
+from bridge.store.budgets import UpstreamBudget
+from bridge.store.connections import Connection
 from bridge.store.overview import Cursor, Overview, look
 
-SOURCES = ("source", "socket", "since", "detail")
+SOURCES = ("source", "socket", "since", "budget", "detail")
 DESTINATIONS = (
     "destination",
     "stream",
@@ -74,10 +78,7 @@ def members(overview: Overview, now: datetime) -> dict[str, object]:
             one.fields() | {"heard": {way: heard._asdict() for way, heard in overview.heard_of(one).items()}}
             for one in overview.stances
         ],
-        "sources": [
-            {"source": one.source, "socket": one.state_at(now), "since": one.changed_at, "detail": one.detail}
-            for one in overview.connections
-        ],
+        "sources": _sources(overview, now),
         "destinations": [
             {
                 "name": one.name,
@@ -94,15 +95,54 @@ def members(overview: Overview, now: datetime) -> dict[str, object]:
     }
 
 
+def _sources(overview: Overview, now: datetime) -> list[dict[str, object]]:
+    """Each source with its socket, if it has one, and what its holder said last of the venue's quotas."""
+    return [
+        {
+            "source": name,
+            "socket": socket.state_at(now) if socket else None,
+            "since": socket.changed_at if socket else None,
+            "detail": socket.detail if socket else None,
+            "budgets": [
+                {key: value for key, value in asdict(one).items() if key not in ("source", "attended_until")}
+                | {"attended": one.attended(now)}
+                for one in overview.budgets
+                if one.source == name
+            ],
+        }
+        for name, socket in _sockets(overview).items()
+    ]
+
+
+def _sockets(overview: Overview) -> dict[str, Connection | None]:
+    """By source, also those that have no socket."""
+    known: dict[str, Connection | None] = {one.source: None for one in overview.budgets}
+    known |= {one.source: one for one in overview.connections}
+    return dict(sorted(known.items()))
+
+
 def _print(overview: Overview, now: datetime) -> None:
     rows = [stream.row(one, overview.connection_of(one), now) for one in overview.stances]
     show.table("Streams", stream.COLUMNS, rows, none="No stream yet: 'bridge run' or 'bridge worker' makes them.")
-    sockets = [
-        (one.source, show.state(one.state_at(now), fine="connected"), show.ago(one.changed_at, now), one.detail)
-        for one in overview.connections
-    ]
-    show.table("Sources", SOURCES, sockets, none="No socket was ever listened to.")
+    show.table("Sources", SOURCES, _source_rows(overview, now), none="No source was ever attended to.")
     show.table("Destinations", DESTINATIONS, _destination_rows(overview, now), none="Nothing was delivered yet.")
+
+
+def _source_rows(overview: Overview, now: datetime) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for name, socket in _sockets(overview).items():
+        left = "; ".join(_left(one, now) for one in overview.budgets if one.source == name and one.attended(now))
+        if socket is None:
+            rows.append([name, None, None, left or None, None])
+            continue
+        state = show.state(socket.state_at(now), fine="connected")
+        rows.append([name, state, show.ago(socket.changed_at, now), left or None, socket.detail])
+    return rows
+
+
+def _left(budget: UpstreamBudget, now: datetime) -> str:
+    paused = f", paused for {show.seconds(budget.paused_s(now))}" if budget.paused_s(now) else ""
+    return f"{budget.name} {floor(budget.tokens)} of {budget.burst:g}, {budget.per_s:g}/s{paused}"
 
 
 def _destination_rows(overview: Overview, now: datetime) -> list[list[object]]:

@@ -108,6 +108,7 @@ class Limits(Shape):
     requests_waiting_max: Count = 4_096
     log_read_max: Count = 200
     log_page_max: Count = 1_000
+    metrics_streams_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     gap_sweep_every_s: Seconds = 0.5
     poll_every_s: Seconds = 1.0
     drain_s: Seconds = 25.0

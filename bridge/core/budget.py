@@ -1,5 +1,16 @@
 """A token bucket: how many calls may be made, and when. Time is an argument."""
 
+from typing import NamedTuple
+
+
+class Left(NamedTuple):
+    """What a budget allows: ``tokens`` calls at once, of at most ``burst``, and none at all for ``paused_s``."""
+
+    per_s: float
+    burst: float
+    tokens: float
+    paused_s: float
+
 
 class Budget:
     """At most ``rate_per_s`` calls a second, after a pause at most ``burst`` at once.
@@ -33,10 +44,17 @@ class Budget:
         """Nothing more before ``seconds`` are over: the other side asked for it. Never shortens a pause."""
         self._paused_until = max(self._paused_until, now + seconds)
 
-    def _refill(self, now: float) -> None:
+    def left(self, now: float) -> Left:
+        """How it stands at ``now``. Looking takes nothing and changes nothing."""
+        return Left(self._rate_per_s, self._burst, self._tokens_at(now), max(0.0, self._paused_until - now))
+
+    def _tokens_at(self, now: float) -> float:
         # A clock that stepped back gives nothing and takes nothing.
         elapsed = max(0.0, now - self._as_of)
-        self._tokens = min(self._burst, self._tokens + elapsed * self._rate_per_s)
+        return min(self._burst, self._tokens + elapsed * self._rate_per_s)
+
+    def _refill(self, now: float) -> None:
+        self._tokens = self._tokens_at(now)
         self._as_of = max(self._as_of, now)
 
 

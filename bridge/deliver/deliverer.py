@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.core.destination import DestinationPolicy, Order, matcher
 from bridge.core.errors import StoreUnavailable
 from bridge.deliver.keyed import KeyedPump
-from bridge.deliver.limits import DeliveryLimits, Means, Observe
+from bridge.deliver.limits import DeliveryLimits, Means, Observe, Unobserved
 from bridge.deliver.parking import send_again
 from bridge.deliver.pump import Ending, Pump
 from bridge.deliver.throttle import Throttle
@@ -43,10 +43,11 @@ class Deliverer:
         policies: Sequence[DestinationPolicy],
         jitter: Callable[[], float],
         limits: DeliveryLimits | None = None,
-        observe: Observe = lambda destination, outcome, seconds: None,
+        observe: Observe | None = None,
     ) -> None:
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._means = Means(engine, reading, egress, clock, jitter, limits or DeliveryLimits(), observe, Throttle())
+        told, limits = observe or Unobserved(), limits or DeliveryLimits()
+        self._means = Means(engine, reading, egress, clock, jitter, limits, told, Throttle())
         self._policies = policies
         self._own = frozenset(policy.name for policy in policies)
         self._pairs: dict[Pair, DestinationPolicy] = {}

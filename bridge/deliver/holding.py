@@ -202,6 +202,7 @@ class Holding:
         """Add what came of it since the last time to the destination's hour, in the cursor's own transaction."""
         claim, now = self.claim, self._means.clock.now()
         await delivery_hours.add(conn, claim.destination_id, claim.stream_id, self._tally, now=now)
+        self._means.observe.delivered(self._policy.name, self._tally.latency, self._tally.waited_s)
         self._tally, self._counted = Tally(), self.position
 
     async def _record(self, conn: AsyncConnection, run: _Run) -> int:

@@ -1,8 +1,9 @@
 """The bounds of delivery, and what its parts work with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -45,15 +46,33 @@ class DeliveryLimits:
         return timedelta(seconds=policy.timeout_s + self.lease_margin_s)
 
 
-Observe = Callable[[str, str, float], None]
+class Observe(Protocol):
+    """Who is told of what goes out, to count it."""
+
+    def attempted(self, destination: str, outcome: str) -> None:
+        """An attempt ended as ``accepted``, ``refused`` or ``unknown``."""
+        ...
+
+    def delivered(self, destination: str, latency: Mapping[int, int], waited_s: float) -> None:
+        """Entries were accepted, so many in each bucket of ``bridge.core.latency``, after ``waited_s`` in all."""
+        ...
+
+
+class Unobserved:
+    """Nobody is told."""
+
+    def attempted(self, destination: str, outcome: str) -> None:
+        return
+
+    def delivered(self, destination: str, latency: Mapping[int, int], waited_s: float) -> None:
+        return
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a pump works with.
 
-    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1); ``observe`` is told
-    destination, outcome and seconds of every attempt.
+    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1).
     """
 
     engine: AsyncEngine

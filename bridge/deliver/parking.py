@@ -49,6 +49,7 @@ async def _send(means: Means, policy: DestinationPolicy, due: Due) -> None:
             async with means.engine.begin() as conn:
                 await parked.redelivered(conn, due, now=now)
                 await delivery_hours.add(conn, due.destination_id, due.stream_id, tally, now=now)
+        means.observe.delivered(policy.name, tally.latency, tally.waited_s)
         logger.info("delivery.redelivered", destination=policy.name, stream=due.stream, position=due.position)
         return
     tally.fail()

@@ -92,7 +92,7 @@ class Poster:
             alone=alone,
             failing_since=failing_since,
         )
-        means.observe(policy.name, _WORDS.get(type(decision), "unknown"), outcome.latency_s)
+        means.observe.attempted(policy.name, _WORDS.get(type(decision), "unknown"))
         return Tried(decision, now, outcome.latency_s, failures)
 
 

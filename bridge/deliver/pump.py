@@ -190,7 +190,7 @@ class Pump:
         """Leave the cursor alone for long: what follows cannot be read."""
         now, position = self._means.clock.now(), self._holding.position + 1
         decision = Retry(now + timedelta(seconds=self.policy.retry_max_s), None, str(broken))
-        self._means.observe(self.policy.name, "unknown", 0.0)
+        self._means.observe.attempted(self.policy.name, "unknown")
         return await self._give_up(decision, self._poster.record(Tried(decision, now, 0.0, 0), position, position, 1))
 
     async def _give_up(self, decision: object, failed: Attempt) -> Ending:

@@ -8,7 +8,7 @@ from bridge.operate.acting import Acting, printable
 from bridge.operate.credentials import Credentials, Signing, new_secret, shown
 from bridge.operate.faults import Conflict, Invalid
 from bridge.operate.policies import built, fields, public
-from bridge.store import managed
+from bridge.store import counters, managed
 from bridge.store.managed import Managed
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -88,6 +88,7 @@ async def delete(act: Acting, name: str) -> None:
     if name in act.file:
         raise Conflict(f"the destination {name} is in the configuration file: take it out there first")
     await managed.delete(act.conn, found)
+    await counters.forget(act.conn, name)
     await act.note("destination.deleted", name, origin=found.origin, version=found.version)
 
 

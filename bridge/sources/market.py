@@ -3,11 +3,12 @@
 A new venue is a folder beside these: a channel table, a pure reader of frames, a conversation, and its lists.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bridge.core.budget import Left
 from bridge.core.channel import Channel, Told
 from bridge.sources.base import LiveUpdate
 
@@ -61,6 +62,10 @@ class MarketSource(Protocol):
 
     @property
     def lines(self) -> tuple[Line, ...]: ...
+
+    def budgets(self) -> Mapping[str, Left]:
+        """What is left of each quota that the venue gives, by the name of the quota."""
+        ...
 
     async def recall(self, channel: Channel, since: datetime, until: datetime) -> Recalled:
         """The events of ``channel`` with ``since`` <= their time < ``until`` that the venue's lists still hold.

@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 
 from bridge.clock import Clock
-from bridge.core.budget import Budget
+from bridge.core.budget import Budget, Left
 from bridge.core.errors import VenueError
 from bridge.core.retry import backoff_s, parse_retry_after
 from bridge.sources.base import KeyRefused
@@ -117,6 +117,10 @@ class Rest:
     async def post(self, path: str, body: bytes) -> Answer:
         """The answer to a request that must not be made twice: repeated only if the first cannot have arrived."""
         return await self._ask("POST", path, {}, body, urgent=True)
+
+    def left(self) -> Left:
+        """What is left of the venue's quota just now, as far as this client uses it."""
+        return self._budget.left(self._clock.monotonic())
 
     async def close(self) -> None:
         await self._client.aclose()

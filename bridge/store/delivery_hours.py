@@ -24,7 +24,7 @@ _COLUMNS = f"destination_id, stream_id, hour, {', '.join(DELIVERIES)}, latency, 
 class Tally:
     """What is to be added to an hour: entries ``delivered``, of them at the ``first_try``; POSTs, and the ``failed``.
 
-    ``latency`` counts what was delivered by ``bridge.core.latency`` buckets.
+    ``latency`` counts what was delivered by ``bridge.core.latency`` buckets; ``waited_s`` is its sum.
     """
 
     delivered: int = 0
@@ -33,6 +33,7 @@ class Tally:
     failed: int = 0
     parked: int = 0
     latency: dict[int, int] = field(default_factory=dict)
+    waited_s: float = 0.0
 
     def accept(self, heard_at: Sequence[datetime], now: datetime, *, first_try: bool) -> None:
         """One POST with entries that were heard then was accepted."""
@@ -40,7 +41,9 @@ class Tally:
         self.delivered += len(heard_at)
         self.first_try += len(heard_at) if first_try else 0
         for at in heard_at:
-            bucket = bucket_of((now - at).total_seconds())
+            latency_s = (now - at).total_seconds()
+            self.waited_s += max(0.0, latency_s)
+            bucket = bucket_of(latency_s)
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
     def fail(self) -> None:

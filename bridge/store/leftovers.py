@@ -1,4 +1,4 @@
-"""What lies beside the log and is old: proofs, closed gaps, deliveries, attempts, alerts, reports. Piece by piece.
+"""What lies beside the log and is old: proofs, closed gaps, reads, deliveries, alerts, reports. Piece by piece.
 
 None of it is asked for once its numbers are forgotten. What says that something is missing stays: losses, and the
 gaps that ended with one. So do the ids of events that the bridge has numbered: they are how a repetition is known.
@@ -21,6 +21,17 @@ DELETE FROM evidence WHERE id IN (
 _GAPS = text("""
 DELETE FROM gaps WHERE id IN (
     SELECT id FROM gaps WHERE state IN ('recovered', 'void') AND closed_at < :before ORDER BY id LIMIT :limit)
+""")
+
+# The oldest rows come first by their ids.
+_READS = text("""
+DELETE FROM reads WHERE id IN (
+    SELECT id FROM (SELECT id, at FROM reads ORDER BY id LIMIT :limit) AS oldest WHERE at < :before)
+""")
+
+_AUDITS = text("""
+DELETE FROM audits WHERE id IN (
+    SELECT id FROM (SELECT id, began_at FROM audits ORDER BY id LIMIT :limit) AS oldest WHERE began_at < :before)
 """)
 
 _VARIANTS = text("""
@@ -94,6 +105,8 @@ KINDS: Mapping[str, TextClause] = MappingProxyType(
     {
         "proofs": _PROOFS,
         "gaps": _GAPS,
+        "reads": _READS,
+        "audits": _AUDITS,
         "variants": _VARIANTS,
         "sightings": _SIGHTINGS,
         "payloads": _PAYLOADS,

@@ -1,14 +1,15 @@
-"""The whole at a glance: what status and metrics read. Every query is bounded, and cheap however long the log is."""
+"""The whole at a glance, as status tells it. Every query is bounded, and cheap however long the log is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import alerts, connections, notices, stance
+from bridge.store import budgets, connections, stance
+from bridge.store.budgets import UpstreamBudget
 from bridge.store.connections import Connection
 from bridge.store.engine import store_errors
 from bridge.store.follows import Follow
@@ -78,18 +79,14 @@ class GapRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything as of one moment. ``heard`` is by the stream's id and the transport.
-
-    ``firing`` counts open alerts by rule and severity, ``untold`` the notices of them that wait, by channel.
-    """
+    """Everything as of one moment. ``heard`` is by the stream's id and the transport."""
 
     stances: tuple[Stance, ...]
     heard: Mapping[tuple[int, str], Heard]
     connections: tuple[Connection, ...]
     destinations: tuple[Destination, ...]
     cursors: tuple[Cursor, ...]
-    firing: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    untold: Mapping[str, int] = field(default_factory=dict)
+    budgets: tuple[UpstreamBudget, ...] = ()
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -112,6 +109,7 @@ class Overview:
             connections=tuple(one for one in self.connections if one.source in sources),
             destinations=tuple(one for one in self.destinations if one.name in takers),
             cursors=cursors,
+            budgets=tuple(one for one in self.budgets if one.source in sources),
         )
 
     def connection_of(self, stance: Stance) -> Connection | None:
@@ -172,8 +170,7 @@ async def read(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> Overview:
         connections=tuple(await connections.listing(conn, limit=limit)),
         destinations=tuple(Destination(*row) for row in (await conn.execute(_DESTINATIONS, bound)).all()),
         cursors=tuple(Cursor(*row) for row in (await conn.execute(_CURSORS, bound)).all()),
-        firing=await alerts.firing(conn),
-        untold=await notices.waiting(conn),
+        budgets=tuple(await budgets.listing(conn, limit=limit)),
     )
 
 

@@ -41,7 +41,7 @@ def web_app(
     routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
     pages = Starlette(
         routes=[
-            *Health(engine, clock, metrics).routes(),
+            *Health(engine, clock, metrics, streams_max=settings.limits.metrics_streams_max).routes(),
             Mount("/v1", app=Guarded(Access(engine, clock, token=token), routes)),
         ],
         exception_handlers=HANDLERS,

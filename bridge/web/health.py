@@ -1,18 +1,21 @@
 """Alive, ready, and measured. Ready means able to store what it is sent, whatever the venue's state."""
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 
 import msgspec
+from anyio.to_thread import run_sync
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.clock import Clock
-from bridge.core.errors import BridgeError, StoreUnavailable
+from bridge.core.errors import BridgeError
 from bridge.metrics import CONTENT_TYPE, Metrics
 from bridge.store.engine import require_head
-from bridge.store.overview import Overview, look
+from bridge.store.measured import look
 from bridge.web.fresh import Fresh
 
 READY_TIMEOUT_S = 3.0
@@ -24,12 +27,13 @@ SCRAPE_FRESH_S = 1.0
 class Health:
     """The routes that need no token: they tell how the bridge is, and nothing of what it holds."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, metrics: Metrics, *, streams_max: int) -> None:
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
         self._ready = Fresh(self._why_not_ready, clock, for_s=READY_FRESH_S)
-        self._overview = Fresh(self._look, clock, for_s=SCRAPE_FRESH_S)
+        self._streams_max = streams_max
+        self._measured = Fresh(self._measure, clock, for_s=SCRAPE_FRESH_S)
 
     def routes(self) -> list[Route]:
         return [
@@ -49,11 +53,7 @@ class Health:
 
     async def metrics(self, _request: Request) -> Response:
         """The series of this process, and those of the rows if the database can be asked."""
-        try:
-            overview: Overview | None = await self._overview.get()
-        except (BridgeError, OSError):
-            overview = None
-        return Response(self._metrics.render(overview, now=self._clock.now()), media_type=CONTENT_TYPE)
+        return Response(await self._measured.get(), media_type=CONTENT_TYPE)
 
     async def _why_not_ready(self) -> str | None:
         try:
@@ -67,12 +67,14 @@ class Health:
             return f"the database cannot be reached: {type(error).__name__}"
         return None
 
-    async def _look(self) -> Overview:
-        try:
+    async def _measure(self) -> bytes:
+        """One answer for all who ask within a second, made beside the loop that takes deliveries in."""
+        measured, now = None, self._clock.now()
+        with suppress(BridgeError, OSError, TimeoutError):
             async with asyncio.timeout(SCRAPE_TIMEOUT_S):
-                return await look(self._engine)
-        except TimeoutError:
-            raise StoreUnavailable(f"the database did not answer within {SCRAPE_TIMEOUT_S:g} s") from None
+                await self._metrics.counting.tell(self._engine)
+                measured = await look(self._engine, now=now, streams_max=self._streams_max)
+        return await run_sync(partial(self._metrics.render, measured, now=now))
 
 
 def _status(status: int, word: str, reason: str | None = None) -> Response:

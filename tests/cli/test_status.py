@@ -6,7 +6,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.store import connections, destinations, leases
+from bridge.core.budget import Left
+from bridge.store import budgets, connections, destinations, leases
 from tests.cli.conftest import Invoke
 from tests.cli.rows import fill, now, on, open_gap
 
@@ -31,6 +32,33 @@ def test_status_tells_a_program_the_numbers(invoke: Invoke, database_url: str) -
     [cursor] = destination["streams"]
     assert (destination["state"], cursor["position"], cursor["behind"]) == ("active", 2, 1)
     assert cursor["oldest_at"].startswith("2026-02-18T23:00:00")
+
+
+def test_status_says_what_is_left_of_the_venues_quota_while_somebody_holds_the_source(
+    invoke: Invoke, database_url: str
+) -> None:
+    async def spend(engine: AsyncEngine) -> None:
+        at = now()
+        async with engine.begin() as connection:
+            left = {"private": Left(20, 20, 0.4, 40), "public": Left(50, 50, 31.9, 0)}
+            await budgets.put(connection, source="pv", left=left, now=at)
+            await budgets.put(connection, source="gone", left={"rest": Left(20, 20, 7, 0)}, now=at)
+            await leases.take(connection, name="source:pv", holder="a", now=at, until=at + timedelta(minutes=5))
+
+    on(database_url, spend)
+    shown = invoke({"DATABASE_URL": database_url}, "status").output
+    assert "private 0 of 20, 20/s, paused for " in shown
+    assert "public 31 of 50, 50/s" in shown
+    assert "7 of 20" not in shown, "what is left to nobody is no news"
+    told = {
+        one["source"]: one
+        for one in json.loads(invoke({"DATABASE_URL": database_url}, "status", "--json").stdout)["sources"]
+    }
+    assert (told["pv"]["socket"], [one["name"] for one in told["pv"]["budgets"]]) == (None, ["private", "public"])
+    assert (told["pv"]["budgets"][1]["tokens"], told["pv"]["budgets"][1]["attended"]) == (31.9, True)
+    assert told["gone"]["budgets"][0]["attended"] is False
+    [line] = [line for line in invoke({"DATABASE_URL": database_url}, "status").output.splitlines() if "gone" in line]
+    assert line.split() == ["gone", "-", "-", "-", "-"]
 
 
 def test_the_last_word_of_a_listener_that_is_gone_is_not_shown_as_news(invoke: Invoke, database_url: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.budget import Budget
+from bridge.core.budget import Budget, Left
 
 
 def test_a_second_allows_its_rate_and_then_asks_to_wait() -> None:
@@ -78,3 +78,18 @@ def test_no_pattern_of_calls_gets_more_than_rate_and_burst(rate: float, pauses: 
         now += pause
         taken += budget.take(now) == 0
     assert taken <= max(1.0, rate) + rate * now + 1e-6
+
+
+def test_looking_says_what_is_left_and_takes_nothing() -> None:
+    budget = Budget(4, now=0)
+    budget.take(0)
+    budget.take(0)
+    assert [budget.left(0.25) for _ in range(9)] == [Left(per_s=4, burst=4, tokens=3, paused_s=0)] * 9
+    assert sum(budget.take(0.25) == 0 for _ in range(9)) == 3
+
+
+def test_looking_says_for_how_long_nothing_is_allowed() -> None:
+    budget = Budget(4, now=0)
+    budget.pause(1, 20)
+    assert budget.left(6).paused_s == 15
+    assert budget.left(30).paused_s == 0

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import SystemClock
+from bridge.core.budget import Left
 from bridge.core.channel import Channel, Told
 from bridge.sim import bybit, cryptomus, poloniex_v1, poloniex_v3
 from bridge.sim.demo.followed import FOLLOWED
@@ -58,6 +59,9 @@ class Hastened:
 
     def quick(self, channel: Channel) -> Channel:
         return replace(channel, settle_s=min(channel.settle_s, self.settle_s), lag_s=min(channel.lag_s, self.lag_s))
+
+    def budgets(self) -> Mapping[str, Left]:
+        return self.source.budgets()
 
     async def recall(self, channel: Channel, since: datetime, until: datetime) -> Recalled:
         return await self.source.recall(channel, since, until)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from bridge.clock import ManualClock
+from bridge.core.budget import Left
 from bridge.core.errors import VenueError
 from bridge.sources.base import KeyRefused
 from bridge.sources.rest import Answer, Failed, Rest, RestLimits, judge
@@ -158,6 +159,15 @@ async def test_the_quota_is_kept_and_its_reserve_is_for_urgent_calls() -> None:
         await rest.get("/x", {}, urgent=True)
         await rest.get("/x", {}, urgent=True)
         assert net.asked_at[3:] == pytest.approx([0.25, 0.25])
+
+
+async def test_what_is_left_of_the_quota_is_told_with_the_pause_that_the_venue_asked_for() -> None:
+    async with asking(status(200), status(429, retry_after="7"), requests_per_s=10.0, attempts_max=1) as (rest, _):
+        await rest.get("/", {})
+        assert rest.left() == Left(per_s=10, burst=10, tokens=9, paused_s=0)
+        with pytest.raises(VenueError):
+            await rest.get("/", {})
+        assert rest.left() == Left(per_s=10, burst=10, tokens=8, paused_s=7)
 
 
 async def test_a_body_beyond_the_bound_is_not_read_to_its_end() -> None:

@@ -1,4 +1,4 @@
-"""What the rules of alerts ask for stays cheap with ten thousand streams: no history is read from end to end."""
+"""What alerts and measurements ask for stays cheap with ten thousand streams: no history is read from end to end."""
 
 import asyncio
 import json
@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import alerts, notices, watched
+from bridge.metrics import Metrics
+from bridge.store import alerts, budgets, counters, measured, notices, watched
 from bridge.store.engine import make_engine
 from bridge.store.watched import Reach, look
 from tests.conftest import execute
@@ -56,6 +57,12 @@ INSERT INTO destinations (name, changed_at) VALUES ('ledger', now());
 INSERT INTO cursors (destination_id, stream_id, position, due_at)
 SELECT 1, id, CASE id % 100 WHEN 0 THEN 1 ELSE 3 END, now() FROM streams;
 
+INSERT INTO counters (series, subject, kind, value)
+SELECT 'remarks', name, kind, 1 FROM streams, unnest(ARRAY['gap', 'late', 'conflict']) kind;
+
+INSERT INTO counters (series, subject, kind, value)
+SELECT 'latency', 'ledger', kind, 3 FROM unnest(ARRAY['0.032', '+Inf', 'sum']) kind;
+
 INSERT INTO alerts (rule, subject, severity, sentence, figures, first_at, last_at, resolved_at)
 SELECT 'gap_open', 'pb.s' || n, 'warning', 'x', '{{}}', now(), now(), CASE WHEN n % 100 <> 0 THEN now() END
 FROM generate_series(1, 20000) n;
@@ -80,6 +87,17 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "notices.recent": (notices._RECENT, {"since": NOW - timedelta(minutes=1), "channel": "log"}),
     "notices.claim": (notices._CLAIM, {"channel": "ops", "now": datetime(2100, 1, 1, tzinfo=UTC), "until": NOW}),
     "notices.waiting": (notices._WAITING, {}),
+    "measured.totals": (measured._TOTALS, {}),
+    "measured.streams": (measured._STREAMS, {"limit": 1_000}),
+    "measured.gaps": (measured._GAPS, {"now": NOW, "ages": [60.0, 600.0]}),
+    "measured.gaps_worst": (measured._GAPS_WORST, {}),
+    "measured.heard": (measured._HEARD, {"ids": list(range(1, 1_001))}),
+    "measured.sources": (measured._SOURCES, {"limit": 1_000}),
+    "measured.attended": (measured._ATTENDED, {"limit": 1_000}),
+    "measured.takers": (measured._TAKERS, {"limit": 1_000}),
+    "counters.of": (counters._OF, {"series": "latency", "subjects": ["ledger"]}),
+    "counters.every": (counters._EVERY, {"series": "notices", "limit": 1_000}),
+    "budgets.listing": (budgets._LIST, {"limit": 1_000}),
 }
 
 LARGE = {"events", "log", "hours", "gaps", "sightings", "evidence", "attempts", "alerts", "notices"}
@@ -135,3 +153,32 @@ async def test_what_is_more_than_is_read_is_named(large: AsyncConnection) -> Non
     seen = await look(large, Reach(SINCE, NOW, False), now=NOW, limit=50)
     assert seen.cut == {"gaps", "remarks", "behind"}
     assert len(seen.gaps) == 50
+
+
+async def test_a_scrape_of_ten_thousand_streams_tells_of_those_in_trouble_and_sums_up_all(
+    large: AsyncConnection,
+) -> None:
+    seen = await measured.read(large, now=NOW, streams_max=150)
+    assert (seen.totals.streams, len(seen.streams)) == (STREAMS, 150)
+    assert {one.gaps for one in seen.streams[:100]} == {1}, "what has a gap comes first"
+    rest = [one.name for one in seen.streams[100:]]
+    assert rest == sorted(rest), "and then it goes by name"
+    assert (sum(seen.gaps.by_age.values()), seen.gaps.by_age["6h"], seen.gaps.deadline_at) == (100, 100, NOW)
+    assert sum(one.events for one in seen.sources) == 2 * STREAMS
+    assert len(seen.heard) == 2 * 150
+    [ledger] = seen.takers
+    assert (ledger.behind, ledger.oldest_at) == (200, NOW - timedelta(minutes=10))
+    assert seen.remarks == {"gap": STREAMS, "late": STREAMS, "conflict": STREAMS}
+
+
+@pytest.mark.parametrize("streams_max", [10, 1_000])
+async def test_the_text_of_a_scrape_is_as_long_as_was_allowed_however_many_streams_there_are(
+    large: AsyncConnection, streams_max: int
+) -> None:
+    seen = await measured.read(large, now=NOW, streams_max=streams_max)
+    text = Metrics().render(seen, now=NOW).decode()
+    lines = [line for line in text.splitlines() if line.startswith("bridge_stream_")]
+    assert len({line.split('stream="')[1].split('"')[0] for line in lines}) == streams_max
+    assert len(lines) <= 15 * streams_max
+    assert len(text) < 20_000 + 1_000 * streams_max
+    assert f"\nbridge_streams_left_out {STREAMS - streams_max}\n" in text

@@ -6,6 +6,7 @@ from datetime import datetime
 import httpx
 
 from bridge.clock import Clock
+from bridge.core.budget import Left
 from bridge.core.channel import Channel, Model, Repair, Told
 from bridge.sources.bybit.history import History
 from bridge.sources.bybit.kinds import Form
@@ -72,6 +73,10 @@ class Bybit:
     @property
     def lines(self) -> tuple[LiveSocket, ...]:
         return self._lines
+
+    def budgets(self) -> dict[str, Left]:
+        """What is left of each quota of the venue, by name."""
+        return {"rest": self._rest.left()}
 
     @property
     def oddities(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 import httpx
 
 from bridge.clock import Clock
+from bridge.core.budget import Left
 from bridge.core.channel import Channel, Told
 from bridge.sources.cryptomus.channels import channel_of, line_of
 from bridge.sources.cryptomus.conversation import SocketConversation
@@ -85,6 +86,10 @@ class Cryptomus:
     @property
     def lines(self) -> tuple[LiveSocket, ...]:
         return self._lines
+
+    def budgets(self) -> dict[str, Left]:
+        """What is left of each quota of the venue, by name."""
+        return {"rest": self._rest.left()}
 
     @property
     def oddities(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import httpx
 
 from bridge.clock import Clock
+from bridge.core.budget import Left
 from bridge.core.channel import Channel
 from bridge.core.event import Event
 from bridge.sources.base import LiveUpdate
@@ -92,6 +93,10 @@ class PlayBatman:
     def told(self) -> Channel | None:
         """The channel of what the socket says; None where there is nothing to listen to."""
         return SOCKET if SOCKET in self.channels else None
+
+    def budgets(self) -> dict[str, Left]:
+        """What is left of each quota of the venue, by name."""
+        return {"rest": self._rest.left()}
 
     @property
     def oddities(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from datetime import datetime
 import httpx
 
 from bridge.clock import Clock
+from bridge.core.budget import Left
 from bridge.core.channel import Channel, Told
 from bridge.sources.loud import Loud
 from bridge.sources.market import Recalled
@@ -85,6 +86,10 @@ class PoloniexV1:
     def lines(self) -> tuple[LiveSocket, ...]:
         """The sockets that are needed for the channels."""
         return self._lines
+
+    def budgets(self) -> dict[str, Left]:
+        """What is left of each quota of the venue, by name."""
+        return {"rest": self._rest.left()}
 
     @property
     def oddities(self) -> dict[str, int]:

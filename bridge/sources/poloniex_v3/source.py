@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 
 from bridge.clock import Clock
-from bridge.core.budget import Budget
+from bridge.core.budget import Budget, Left
 from bridge.core.channel import Channel, Told
 from bridge.core.errors import VenueError
 from bridge.sources.base import KeyRefused
@@ -108,6 +108,11 @@ class PoloniexV3:
     def lines(self) -> tuple[LiveSocket, ...]:
         """The sockets that are needed for the channels."""
         return self._lines
+
+    def budgets(self) -> dict[str, Left]:
+        """What is left of each quota of the venue, by name."""
+        clients = {"public": self._public_rest, "private": self._private_rest}
+        return {name: client.left() for name, client in clients.items() if client is not None}
 
     @property
     def oddities(self) -> dict[str, int]:

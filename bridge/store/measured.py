@@ -1,0 +1,220 @@
+"""What is measured of the rows: sums over everything, and figures of as many single streams as are wanted.
+
+However many streams and cursors there are, each statement gives a bounded number of rows: those of streams that
+need a look come first, and of cursors only what they come to for each destination.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bridge.store import alerts, budgets, connections, counters, notices
+from bridge.store.budgets import UpstreamBudget
+from bridge.store.connections import Connection
+from bridge.store.counters import Key
+from bridge.store.engine import store_errors
+
+ROWS_MAX = 1000
+"""Of destinations, of sources, and of everything else that is configured."""
+AGES_S = {"1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "1d": 86_400}
+"""Open gaps are counted by the first of these that they are younger than, or as ``older``."""
+OLDER = "older"
+
+
+class StreamFigures(NamedTuple):
+    """One stream. ``behind_since`` is when what it waits for became due: a hole, or venue time not proven yet."""
+
+    id: int
+    name: str
+    numbering: str
+    lag: int | None
+    position: int
+    behind_since: datetime | None
+    asked: bool
+    suspect: bool
+    unmatched: int
+    dropped: int | None
+    gaps: int
+    oldest_at: datetime | None
+    deadline_at: datetime | None
+
+
+class Streams(NamedTuple):
+    """All streams together."""
+
+    streams: int
+    suspect: int
+    behind_since: datetime | None
+
+
+class Gaps(NamedTuple):
+    """All open gaps together: how many of each age, the oldest, and the nearest deadline."""
+
+    by_age: Mapping[str, int]
+    oldest_at: datetime | None
+    deadline_at: datetime | None
+
+
+class Source(NamedTuple):
+    """What a source's streams were told by a transport."""
+
+    source: str
+    transport: str
+    events: int
+    first: int
+    last_at: datetime
+
+
+class Taker(NamedTuple):
+    """A destination over all its streams: entries it has not taken, streams that fail, the oldest it waits for."""
+
+    name: str
+    state: str
+    behind: int
+    failing: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Everything as of one moment. ``counted`` is of the destinations and channels, and of the streams listed."""
+
+    totals: Streams
+    gaps: Gaps
+    streams: tuple[StreamFigures, ...]
+    heard: Mapping[tuple[int, str], int]
+    sources: tuple[Source, ...]
+    attended: Mapping[str, datetime]
+    connections: tuple[Connection, ...]
+    budgets: tuple[UpstreamBudget, ...]
+    destinations: int
+    takers: tuple[Taker, ...]
+    counted: Mapping[Key, float]
+    remarks: Mapping[str, float]
+    firing: Mapping[tuple[str, str], int]
+    untold: Mapping[str, int]
+    database_bytes: int
+
+
+# Since when a stream waits: at a hole in its numbers, or for venue time that is not proven yet.
+_BEHIND_SINCE = """
+CASE WHEN s.numbering = 'venue' THEN CASE WHEN s.head >= s.frontier THEN s.stalled_at END ELSE f.settled_until END
+"""
+
+_TOTALS = text(f"""
+SELECT count(*), count(s.suspect_at), min({_BEHIND_SINCE})
+FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
+""")
+
+_STREAMS = text(f"""
+SELECT s.id, s.name, s.numbering,
+       CASE WHEN s.numbering = 'venue' THEN coalesce(greatest(0, s.head + 1 - s.frontier), 0) END, s.position,
+       {_BEHIND_SINCE},
+       CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
+       s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
+       coalesce(g.spans, 0), g.oldest_at, g.deadline_at
+FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
+LEFT JOIN (SELECT stream_id, count(*) AS spans, min(opened_at) AS oldest_at, min(deadline_at) AS deadline_at
+           FROM gaps WHERE state = 'open' GROUP BY stream_id) g ON g.stream_id = s.id
+ORDER BY s.suspect_at IS NULL AND g.spans IS NULL AND s.unmatched = 0 AND f.state IS DISTINCT FROM 'refused', s.name
+LIMIT :limit
+""")
+
+_GAPS = text("""
+SELECT coalesce(sum(n), 0), age FROM (
+    SELECT count(*) AS n, width_bucket(CAST(extract(epoch FROM CAST(:now AS timestamptz) - opened_at) AS float8),
+                                       CAST(:ages AS float8[])) AS age
+    FROM gaps WHERE state = 'open' GROUP BY age) AS by_age
+GROUP BY age
+""")
+
+_GAPS_WORST = text("SELECT min(opened_at), min(deadline_at) FROM gaps WHERE state = 'open'")
+
+_HEARD = text("SELECT stream_id, transport, events FROM heard WHERE stream_id = ANY (CAST(:ids AS int[]))")
+
+_SOURCES = text("""
+SELECT s.source, h.transport, sum(h.events)::bigint, sum(h.first)::bigint, max(h.last_at)
+FROM heard h JOIN streams s ON s.id = h.stream_id GROUP BY s.source, h.transport
+ORDER BY s.source, h.transport LIMIT :limit
+""")
+
+_ATTENDED = text("""
+SELECT substr(name, length('source:') + 1), until FROM leases WHERE starts_with(name, 'source:') ORDER BY name
+LIMIT :limit
+""")
+
+_DESTINATIONS = text("SELECT count(*) FROM destinations")
+
+# The log is asked only for cursors that are behind, and once for each place in it: destinations that stopped at
+# the same time stand at the same place.
+_TAKERS = text("""
+WITH behind AS MATERIALIZED (
+    SELECT c.destination_id, c.stream_id, c.position, s.position - c.position AS entries
+    FROM cursors c JOIN streams s ON s.id = c.stream_id WHERE s.position > c.position),
+places AS MATERIALIZED (
+    SELECT place.stream_id, place.position,
+           (SELECT l.appended_at FROM log l
+            WHERE l.stream_id = place.stream_id AND l.position = place.position + 1) AS since
+    FROM (SELECT DISTINCT stream_id, position FROM behind) place),
+waiting AS (
+    SELECT b.destination_id, sum(b.entries)::bigint AS entries, min(p.since) AS since
+    FROM behind b JOIN places p ON p.stream_id = b.stream_id AND p.position = b.position GROUP BY b.destination_id),
+failing AS (SELECT destination_id, count(*) AS streams FROM cursors WHERE failures > 0 GROUP BY destination_id)
+SELECT d.name, d.state, coalesce(w.entries, 0), coalesce(f.streams, 0), w.since
+FROM destinations d LEFT JOIN waiting w ON w.destination_id = d.id LEFT JOIN failing f ON f.destination_id = d.id
+ORDER BY d.name LIMIT :limit
+""")
+
+_DATABASE = text("SELECT pg_database_size(current_database())")
+
+
+async def look(engine: AsyncEngine, *, now: datetime, streams_max: int) -> Measured:
+    """Read everything as of one moment, in one transaction that writes nothing. Raises StoreUnavailable."""
+    frozen = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with store_errors():
+        async with frozen.connect() as connection:
+            return await read(connection, now=now, streams_max=streams_max)
+
+
+async def read(conn: AsyncConnection, *, now: datetime, streams_max: int) -> Measured:
+    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first."""
+    bound = {"limit": ROWS_MAX}
+    streams = [StreamFigures(*row) for row in await _rows(conn, _STREAMS, {"limit": streams_max})]
+    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, bound)]
+    untold = await notices.waiting(conn)
+    heard = await _rows(conn, _HEARD, {"ids": [one.id for one in streams]})
+    counted = await counters.of(conn, counters.REMARKS, [one.name for one in streams])
+    for series in (counters.ATTEMPTS, counters.LATENCY):
+        counted |= await counters.of(conn, series, [one.name for one in takers])
+    return Measured(
+        totals=Streams(*(await _rows(conn, _TOTALS, {}))[0]),
+        gaps=await _gaps(conn, now),
+        streams=tuple(streams),
+        heard={(row[0], row[1]): row[2] for row in heard},
+        sources=tuple(Source(*row) for row in await _rows(conn, _SOURCES, bound)),
+        attended=dict(await _rows(conn, _ATTENDED, bound)),
+        connections=tuple(await connections.listing(conn, limit=ROWS_MAX)),
+        budgets=tuple(await budgets.listing(conn, limit=ROWS_MAX)),
+        destinations=(await conn.execute(_DESTINATIONS)).scalar_one(),
+        takers=tuple(takers),
+        counted=counted | await counters.every(conn, counters.NOTICES, limit=ROWS_MAX),
+        remarks=await counters.sums(conn, counters.REMARKS),
+        firing=await alerts.firing(conn),
+        untold=untold,
+        database_bytes=(await conn.execute(_DATABASE)).scalar_one(),
+    )
+
+
+async def _rows(conn: AsyncConnection, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
+    return list((await conn.execute(statement, values)).all())
+
+
+async def _gaps(conn: AsyncConnection, now: datetime) -> Gaps:
+    words = [*AGES_S, OLDER]
+    found = await _rows(conn, _GAPS, {"now": now, "ages": [float(age_s) for age_s in AGES_S.values()]})
+    by_age = dict.fromkeys(words, 0) | {words[age]: int(count) for count, age in found}
+    return Gaps(by_age, *(await _rows(conn, _GAPS_WORST, {}))[0])

@@ -1,0 +1,104 @@
+"""What is kept of what a venue was asked: the reads of a gap, and the passes of the audit."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.core.span import Span
+from bridge.store import audits, gaps, reads
+from bridge.store.audits import Audit, Differing, Figures
+from bridge.store.reads import Read
+from tests.logs import make_stream
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+async def open_gap(engine: AsyncEngine, stream_id: int, first: int, last: int, opened_at: datetime) -> int:
+    async with engine.begin() as conn:
+        found = [(Span.inclusive(first, last), opened_at)]
+        await gaps.open_all(conn, stream_id=stream_id, epoch=1, found=found, deadline_at=None, now=opened_at)
+        return int((await conn.execute(text("SELECT max(id) FROM gaps"))).scalar_one())
+
+
+async def test_a_gap_has_the_reads_that_reached_it_while_it_was_open(engine: AsyncEngine) -> None:
+    stream, other = await make_stream(engine, "pb.events"), await make_stream(engine, "pb.other")
+    gap_id = await open_gap(engine, stream.id, 10, 12, NOW)
+    read = Read(after(1), "proof", since=3, upto=20, reached=20, pages=1, rows=9, withheld="stable")
+    made = [
+        read._replace(at=after(-1)),
+        read,
+        read._replace(at=after(2), reached=9),
+        read._replace(at=after(3), reached=None, error="x" * 1000),
+        read._replace(at=after(4), proven_first=10, proven_last=15, withheld=None),
+        read._replace(at=after(6)),
+    ]
+    async with engine.begin() as conn:
+        await reads.insert(conn, stream_id=stream.id, epoch=1, made=made)
+        await reads.insert(conn, stream_id=stream.id, epoch=2, made=[read])
+        await reads.insert(conn, stream_id=other.id, epoch=1, made=[read])
+        await gaps.close_passed(conn, stream_id=stream.id, epoch=1, frontier=15, now=after(5))
+        found = await reads.of_gap(conn, gap_id=gap_id, limit=10)
+        assert [one.at for one in found] == [after(4), after(3), after(1)]
+        assert found[2]._replace(id=0) == read
+        assert found[1].error == "x" * reads.ERROR_CHARS_MAX
+        page = await reads.of_gap(conn, gap_id=gap_id, limit=2)
+        rest = await reads.of_gap(conn, gap_id=gap_id, before=page[-1].id, limit=2)
+        assert [*page, *rest] == found
+
+
+async def test_a_pass_grows_by_pages_and_names_the_first_of_what_differs(engine: AsyncEngine) -> None:
+    stream = await make_stream(engine, "pb.events")
+    async with engine.begin() as conn:
+        begun = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
+        assert await audits.under_way(conn, stream_id=stream.id, why="asked") is None
+        once = begun.further([3, 4, 5], Differing(fresh=[4]))
+        await audits.save(conn, once)
+        assert await audits.under_way(conn, stream_id=stream.id, why="sweep") == once
+        many = list(range(10, 10 + audits.NAMED_MAX))
+        twice = once.further([6, 9], Differing(fresh=many, unlisted=[7], unlisted_in_all=2))
+        assert (twice.first, twice.last, twice.pages, twice.rows) == (3, 9, 2, 5)
+        assert (twice.fresh, twice.conflicts, twice.unlisted, twice.differs) == (101, 0, 2, True)
+        assert twice.named == {"fresh": [4, *many[:-1]], "unlisted": [7]}
+        await audits.save(conn, twice)
+        assert await audits.under_way(conn, stream_id=stream.id, why="sweep") == twice
+
+
+async def test_a_pass_that_was_left_open_is_ended_by_the_next_and_takes_no_more_in(engine: AsyncEngine) -> None:
+    stream = await make_stream(engine, "pb.events")
+    async with engine.begin() as conn:
+        left = await audits.begin(conn, stream_id=stream.id, epoch=1, why="asked", now=NOW)
+        sweep = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
+        again = await audits.begin(conn, stream_id=stream.id, epoch=1, why="asked", now=after(60))
+        await audits.save(conn, left.further([1], Differing(fresh=[1])))
+        found = await audits.listing(conn, stream_id=stream.id, limit=10)
+        assert [(one.id, one.ended_at, one.error, one.rows) for one in found] == [
+            (again.id, None, None, 0),
+            (sweep.id, None, None, 0),
+            (left.id, after(60), "it was not finished", 0),
+        ]
+        assert await audits.listing(conn, stream_id=stream.id, before=sweep.id, limit=10) == found[2:]
+
+
+async def test_a_period_counts_the_passes_that_ended_in_it(engine: AsyncEngine) -> None:
+    stream, quiet = await make_stream(engine, "pb.events"), await make_stream(engine, "pb.quiet")
+    passes = [
+        Audit(began_at=NOW, ended_at=after(-1), rows=1),
+        Audit(began_at=NOW, ended_at=NOW, rows=2, fresh=1),
+        Audit(began_at=NOW, ended_at=after(5), rows=4, conflicts=1, unlisted=3),
+        Audit(began_at=NOW, ended_at=after(9), rows=8, error="HTTP 500"),
+        Audit(began_at=NOW, ended_at=after(10), rows=16),
+        Audit(began_at=NOW, rows=32),
+    ]
+    async with engine.begin() as conn:
+        for one in passes:
+            await audits.add(conn, stream_id=stream.id, audit=one)
+        found = await audits.figures(conn, [stream.id, quiet.id], since=NOW, until=after(10))
+    assert found == {stream.id: Figures(3, 1, 14, 1, 1, 3, after(5))}
