@@ -8,7 +8,7 @@ import msgspec
 
 from bridge.core.lag import ms_between
 from bridge.report.period import HOUR, Period
-from bridge.report.shape import NO_TURNS, Counts, GapTurns, Heard, HourLine, Lag, Standing
+from bridge.report.shape import NO_LAG, NO_TURNS, Counts, GapTurns, Heard, HourLine, Lag, Standing
 from bridge.store.hours import Hour
 
 _MS = 1_000
@@ -121,5 +121,7 @@ def lag_of(lines: Sequence[HourLine], last: Hour | None, *, period: Period, now:
 
 
 def _lag(most_ms: int, row: Hour, end: datetime) -> Lag:
+    if row.behind_since is None and not most_ms:
+        return NO_LAG  # nearly always
     at_end_ms = 0 if row.behind_since is None else ms_between(row.behind_since, end)
     return Lag(max(most_ms, at_end_ms) / _MS, at_end_ms / _MS)
