@@ -16,6 +16,7 @@ from bridge.core.destination import DestinationPolicy
 from bridge.report import Period, make
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
+from bridge.store import reports
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
 from tests.logs import START, append_events
@@ -154,6 +155,26 @@ async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(
     clock.advance(LIMITS.notices_max * POLICIES[0].timeout_s)
     assert await reporting.tick() == 1
     assert len(post.sent) == 1
+
+
+async def test_a_report_is_read_once_however_many_are_told_of_it_and_one_that_is_gone_is_told_to_nobody(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.advance(3600 + 900)
+    both = reporter(engine, post, clock, lambda: [policy("ledger", reports=True), policy("audit", reports=True)])
+    reads: list[object] = []
+    body = reports.body
+
+    async def counted(conn: Any, **period: Any) -> bytes | None:
+        reads.append(period)
+        return await body(conn, **period) if len(reads) == 1 else None
+
+    monkeypatch.setattr(reports, "body", counted)
+    assert await both.tick() == 3
+    assert (len(post.sent), len(reads)) == (2, 1)
+    await ask(engine, f"UPDATE report_notices SET due_at = '{START.isoformat()}', told_at = NULL RETURNING 1")
+    assert await both.tick() == 0
+    assert len(post.sent) == 2
 
 
 async def test_two_workers_make_one_report_and_tell_it_once(
