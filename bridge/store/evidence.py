@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bridge.core.coverage import Coverage
 from bridge.core.span import Span
 from bridge.store.direct import Executes
+
+LOOKED_AT_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,18 @@ class Evidence:
     span: Span
     verdict: Literal["proof", "loss"]
     detail: dict[str, Any]
+
+
+class OnRecord(NamedTuple):
+    """Evidence as it was written down; ``refuted_at`` is when an event turned up inside of what it had proven."""
+
+    id: int
+    first: int
+    last: int
+    verdict: str
+    detail: dict[str, Any]
+    recorded_at: datetime
+    refuted_at: datetime | None
 
 
 _INSERT = text("""
@@ -35,6 +49,14 @@ WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :frontier
 _LOSSES_AT = text("""
 SELECT first, last FROM evidence
 WHERE stream_id = :stream_id AND epoch = :epoch AND verdict = 'loss' AND last >= :lowest AND first <= :highest
+""")
+
+# Every span that reaches into another ends at or behind its beginning: from there on the index is read in order.
+_OVER = text("""
+SELECT id, first, last, verdict, detail, recorded_at, refuted_at
+FROM (SELECT * FROM evidence WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :lowest
+      ORDER BY last LIMIT :looked_at) AS near
+WHERE first <= :highest ORDER BY id DESC LIMIT :limit
 """)
 
 _REFUTE = text("""
@@ -72,6 +94,15 @@ async def losses(conn: Executes, *, stream_id: int, epoch: int, lowest: int, hig
     values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "highest": highest}
     rows = await conn.execute(_LOSSES_AT, values)
     return Coverage.of(Span.inclusive(first, last) for first, last in rows)
+
+
+async def over(
+    conn: Executes, *, stream_id: int, epoch: int, lowest: int, highest: int, limit: int
+) -> list[OnRecord]:
+    """What is on record of the numbers between two, the newest first. Far behind them nothing is looked for."""
+    values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "highest": highest}
+    rows = await conn.execute(_OVER, {**values, "limit": limit, "looked_at": LOOKED_AT_MAX})
+    return [OnRecord(*row) for row in rows]
 
 
 async def refute(conn: Executes, *, stream_id: int, epoch: int, sequences: Sequence[int], now: datetime) -> None:

@@ -124,7 +124,6 @@ async def test_a_stream_that_is_not_there_is_not_found(engine: AsyncEngine, name
 async def test_every_wrong_way_in_is_a_problem_document(engine: AsyncEngine) -> None:
     async with reading(engine) as client:
         for method, path, status in (
-            ("GET", "/nowhere", 404),
             ("GET", "/v1/nowhere", 404),
             ("POST", "/v1/streams", 405),
             ("DELETE", "/healthz", 405),
