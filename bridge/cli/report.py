@@ -83,8 +83,12 @@ def register(app: typer.Typer, edge: Edge) -> None:
                 out.writelines(FORMS[form].write(made))
             if output is None and form is Format.JSON:
                 typer.echo()
-        if any(one.counts.lost or one.counts.conflicts or one.gaps.lost for one in made.streams()):
+        if any(_is_bad(one) for one in made.streams()):
             raise typer.Exit(PROBLEM)
+
+
+def _is_bad(one: StreamReport) -> bool:
+    return bool(one.counts.lost or one.counts.conflicts or one.gaps.lost or one.audits.unlisted)
 
 
 def period_of(day: datetime | None, since: datetime | None, until: datetime | None, *, now: datetime) -> Period:
@@ -113,6 +117,13 @@ def _print(report: Report) -> None:
     for reason in reasons:
         typer.echo(f"no completeness: {reason}")
     _print_losses(report.streams)
+    for stream in report.streams:
+        audits = stream.audits
+        if audits.fresh or audits.conflicts or audits.unlisted:
+            typer.echo(
+                f"audits: {stream.stream}: {audits.fresh} missed, {audits.conflicts} with other content,"
+                f" {audits.unlisted} unlisted"
+            )
     typer.echo(f"digest {report.digest}")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from bridge.core.errors import BridgeError
+from bridge.report.auditing import audited
 from bridge.report.counting import lag_of, lines_of, standing_of, sum_of
 from bridge.report.delivering import delivering
 from bridge.report.losing import range_of
@@ -53,7 +54,9 @@ async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*"
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     lost_left = LOST_IN_ALL_MAX
     for at in range(0, len(wanted), PIECE):
-        for stream in await _streams(conn, wanted[at : at + PIECE], period, now, bars_max, lost_left):
+        piece = wanted[at : at + PIECE]
+        made = await _streams(conn, piece, period, now, bars_max, lost_left)
+        for stream in await audited(conn, piece, made, period):
             lost_left -= len(stream.gaps.lost)
             writing.stream(stream)
     async for one in delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted]):

@@ -50,9 +50,10 @@ def summary_of(report: Report) -> str:
 
 
 def sheets_of(report: Report) -> list[Sheet]:
-    """Streams, how they were heard, losses and destinations: those of which there are any."""
+    """Streams, how they were heard, losses, audits and destinations: those of which there are any."""
     streams = report.streams
-    made = [_streams(streams), _hearing(streams), _losses(streams), _destinations(report.destinations)]
+    made = [_streams(streams), _hearing(streams), _losses(streams), _audits(streams)]
+    made.append(_destinations(report.destinations))
     return [sheet for sheet in made if sheet.rows]
 
 
@@ -132,6 +133,24 @@ def duration(seconds: float) -> str:
     if seconds < 2 * _HOUR_S:
         return f"{seconds / _MINUTE_S:,.1f} min"
     return f"{seconds / _HOUR_S:,.1f} h"
+
+
+def _audits(streams: Sequence[StreamReport]) -> Sheet:
+    rows = [
+        Row(
+            (
+                *(one.stream, _told(audits.passes), _told(audits.failed), _told(audits.rows), _told(audits.fresh)),
+                *(_told(audits.conflicts), _told(audits.unlisted)),
+                NONE if audits.last_at is None else f"{audits.last_at:%Y-%m-%d %H:%M:%S}",
+            ),
+            bad=bool(audits.fresh or audits.conflicts or audits.unlisted),
+        )
+        for one in streams
+        if (audits := one.audits).passes
+    ]
+    columns = ("stream", "passes", "failed", "rows", "missed", "conflicts", "unlisted", "last")
+    says = "The venue's own list, read again and laid beside ours. Unlisted is ours, and not on it."
+    return _sheet("Audits", says, columns, rows)
 
 
 def _destinations(destinations: Sequence[DestinationReport]) -> Sheet:

@@ -122,6 +122,11 @@ SCHEMAS: dict[str, Schema] = {
             gaps=_GAPS,
             unmatched=WHOLE,
             lag=_LAG,
+            audits=record(
+                "The audits that ended in the period: what the venue listed beside what is held.",
+                **dict.fromkeys(("passes", "failed", "rows", "fresh", "conflicts", "unlisted"), WHOLE),
+                last_at=or_null(MOMENT),
+            ),
         ),
     },
     "Deliveries": record(
