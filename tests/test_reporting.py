@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,13 +13,18 @@ from standardwebhooks import Webhook
 from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.core.destination import DestinationPolicy
+from bridge.core.tracing import Sampling, traceparent
 from bridge.report import Period, make
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
+from bridge.store import reports
+from bridge.traces.posting import Posting
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
 from tests.logs import START, append_events
+from tests.report.reading import bytes_of
 from tests.test_retention import NoPause
+from tests.traces.keeping import Kept
 from tests.web.serving import reading
 
 pytestmark = pytest.mark.anyio
@@ -75,8 +79,9 @@ def reporter(
     post: Post,
     clock: ManualClock,
     policies: Callable[[], Sequence[DestinationPolicy]] = lambda: POLICIES,
+    posting: Posting | None = None,
 ) -> Reporting:
-    return Reporting(engine, post, clock, policies=policies, jitter=lambda: 0.5, limits=LIMITS)
+    return Reporting(engine, post, clock, policies=policies, jitter=lambda: 0.5, limits=LIMITS, posting=posting)
 
 
 async def ask(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
@@ -137,6 +142,24 @@ async def test_who_does_not_take_it_is_told_again_with_the_same_id_and_in_the_en
     assert await ask(engine, "SELECT due_at, told_at, error FROM report_notices") == [(None, None, "no route")]
 
 
+async def test_each_attempt_is_a_span_of_one_trace_and_carries_the_header(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    kept, traced = Kept(), iter((5, 6))
+    posting = Posting(Sampling.of(1), kept, lambda bits: next(traced))
+    clock.advance(3600 + 900)
+    post.answer = NotSent("no route", 0.1)
+    await reporter(engine, post, clock, posting=posting).tick()
+    post.answer = OK
+    clock.advance(60)
+    await reporter(engine, post, clock, posting=posting).tick()
+    assert [one.error for one in kept.spans] == ["not_sent", ""]
+    assert {one.attributes["bridge.notice"] for one in kept.spans} == {"bridge.report"}
+    [trace] = {one.trace for one in kept.spans}
+    headers = [traceparent(trace.trace_id, span_id, sampled=True) for span_id in (5, 6)]
+    assert [sent["traceparent"] for _, sent, _ in post.sent] == headers
+
+
 async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(
     engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
 ) -> None:
@@ -156,6 +179,26 @@ async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(
     assert len(post.sent) == 1
 
 
+async def test_a_report_is_read_once_however_many_are_told_of_it_and_one_that_is_gone_is_told_to_nobody(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.advance(3600 + 900)
+    both = reporter(engine, post, clock, lambda: [policy("ledger", reports=True), policy("audit", reports=True)])
+    reads: list[object] = []
+    body = reports.body
+
+    async def counted(conn: Any, **period: Any) -> bytes | None:
+        reads.append(period)
+        return await body(conn, **period) if len(reads) == 1 else None
+
+    monkeypatch.setattr(reports, "body", counted)
+    assert await both.tick() == 3
+    assert (len(post.sent), len(reads)) == (2, 1)
+    await ask(engine, f"UPDATE report_notices SET due_at = '{START.isoformat()}', told_at = NULL RETURNING 1")
+    assert await both.tick() == 0
+    assert len(post.sent) == 2
+
+
 async def test_two_workers_make_one_report_and_tell_it_once(
     engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
 ) -> None:
@@ -173,7 +216,7 @@ async def test_what_is_kept_is_what_was_made_even_if_the_log_has_changed_since(
     clock.advance(3600 + 900)
     await reporting.tick()
     async with engine.connect() as conn:
-        made = msgspec.json.encode(await make(conn, Period.of(MIDNIGHT, NEXT)))
+        made = bytes_of(await make(conn, Period.of(MIDNIGHT, NEXT), now=clock.now()))
     await ask(engine, "UPDATE hours SET events = events + 1 RETURNING 1")
     async with reading(engine) as client:
         assert (await client.get("/v1/reports/2026-02-18")).content == made

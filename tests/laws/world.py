@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Self
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,13 +16,13 @@ from bridge.core.event import Kind, LogEntry, Transport
 from bridge.ingest import Door, StreamSpec
 from bridge.reconcile import Reconciler, ReplayLimits
 from bridge.sim.playbatman import API_KEY, Faults, Venue, rest_app
-from bridge.sources.base import Page
+from bridge.sources.base import Page, Replay
 from bridge.sources.playbatman.page import PageReader
 from bridge.sources.playbatman.webhook import WebhookReader
 from bridge.store import gaps, log, streams
 from bridge.store.streams import Stream
 
-START = datetime(2026, 2, 18, 23, 0).astimezone()
+START = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
 STREAM = "pb.events"
 STEP_S = 0.25
 READ_LIMIT = 100_000
@@ -109,20 +110,20 @@ class World:
         self.door = Door(engine, self.clock, {name: spec})
         self.restart()
 
-    def restart(self) -> None:
-        """A new process: all memory between reads is gone."""
+    def restart(self, replay: Replay | None = None) -> None:
+        """A new process: all memory between reads is gone. ``replay`` is asked in place of the venue's own."""
         self.reconciler = Reconciler(
             self.engine,
             self.door,
             self.clock,
-            self.replay,
+            replay or self.replay,
             stream=self.name,
             source="pb",
             limits=self.limits,
             dice=self.dice,
         )
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         await self.door.__aenter__()
         await self.door.open(self.name)
         return self
