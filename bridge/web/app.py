@@ -56,16 +56,9 @@ def web_app(
         routes=[*health.routes(), Mount("/v1", app=Guarded(access, routes))], exception_handlers=HANDLERS
     )
     pages = pages_of(
-        engine,
-        access,
-        clock,
-        pulse,
-        keys=keys_of(settings),
-        operating=operating,
-        egress=egress,
-        reports=reports,
+        engine, access, clock, pulse, keys=keys_of(settings), operating=operating, egress=egress, reports=reports,
         channels=channels_of(settings, egress),
-    )
+    )  # fmt: skip
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):

@@ -124,7 +124,7 @@ FROM destinations d, streams s, generate_series(1, :count) n WHERE s.name = 'pb.
         assert [page.count('<a href="/streams/pb.ws">') for page in pages] == [ATTEMPTS_MAX, 1]
         assert pages[1].count('<a href="/streams/pb.events">') == 1
         accepted = await person.get(f"{PAGE}/attempts?stream=&outcome=accepted")
-        assert accepted.count('<a href="/streams/') == 1
+        assert accepted.count('<a href="/streams/pb.events">') == 1
         assert "selected>accepted" in accepted
         assert "There is none." in await person.get(f"{PAGE}/attempts?stream=pb.events&outcome=refused")
         kept = await leafed(person, f"{PAGE}/attempts?stream=pb.ws&outcome=refused")
@@ -143,6 +143,8 @@ async def test_what_is_parked_is_read_page_by_page_and_each_entry_in_full(engine
         entry = await person.get(f"{PAGE}/parked/pb.events/{ATTEMPTS_MAX + 1}")
         assert "answered 500: not &lt;b&gt;today&lt;/b&gt;" in entry
         assert "250 ms" in entry
+        assert f'<a href="/streams/pb.events/log/{ATTEMPTS_MAX + 1}">The entry in full</a>' in entry
+        await person.get(f"/streams/pb.events/log/{ATTEMPTS_MAX + 1}")
         await person.get(f"{PAGE}/parked/pb.events/999", status=404)
         await person.get(f"{PAGE}/parked/pb.events/{10**30}", status=404)
         await person.get(f"{PAGE}/parked/no.such/1", status=404)

@@ -50,11 +50,13 @@ class Said(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 def keys_of(settings: Settings) -> list[bytes]:
     """What to sign with, the newest first: from the secret keys, else from the token, else for this process alone."""
     given = [key.get_secret_value() for key in settings.secret_key]
-    if not given and settings.api_token is not None:
-        given = [settings.api_token.get_secret_value()]
-    if not given:
+    if given:
+        return [hmac.digest(key.encode(), _LABEL, hashlib.sha256) for key in given]
+    if settings.api_token is None:
         return [secrets.token_bytes(32)]
-    return [hmac.digest(key.encode(), _LABEL, hashlib.sha256) for key in given]
+    # People may have chosen it, and what it signs lies with whoever may only look: guessing it must take long.
+    token = settings.api_token.get_secret_value().encode()
+    return [hashlib.scrypt(token, salt=_LABEL, n=2**14, r=8, p=1, dklen=32)]
 
 
 class Signer:
