@@ -133,7 +133,7 @@ def _stream_gaps(measured: Measured, now: datetime) -> Iterator[str]:
 
 
 def _sources(measured: Measured, now: datetime) -> Iterator[str]:
-    attended = [(labels(source=name), int(until > now)) for name, until in measured.attended.items()]
+    attended = [(labels(source=name), int(held)) for name, held in measured.attended.items()]
     yield family("bridge_source_attended", "gauge", "1 while a worker holds the source.", attended)
     where = [(labels(source=one.source, transport=one.transport), one) for one in measured.sources]
     words = "Tellings of events by the source's streams."

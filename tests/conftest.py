@@ -11,10 +11,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 import structlog
+from playwright.async_api import Browser
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.store.embedded import EmbeddedPostgres
 from bridge.store.engine import make_engine, upgrade
+from tests.browsing import chromium
 
 TEMPLATE = "bridge_template"
 
@@ -90,6 +92,13 @@ async def engine(database_url: str, anyio_backend: str) -> AsyncIterator[AsyncEn
     made = make_engine(database_url)
     yield made
     await made.dispose()
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    """One browser for a module's tests."""
+    async with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ async def everything(engine: AsyncEngine) -> str:
         await budgets.put(connection, source="pb", left={"rest": Left(20, 20, 3, 1)}, now=at)
         for statement in FILL:
             await connection.execute(text(statement))
-    seen = await measured.look(engine, now=at, streams_max=100)
+    seen = await measured.look(engine, now=at, sources={"pb": True, "by": True}, streams_max=100)
     return metrics.render(seen, now=at).decode()
 
 

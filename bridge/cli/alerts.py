@@ -1,6 +1,5 @@
 """``bridge alerts``: what needs a person, who was told, and who wants to hear nothing of it for a while."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
@@ -8,9 +7,9 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.alert import trial
 from bridge.alert.channel import Accepted, Sent
 from bridge.alert.deciding import is_silenced
-from bridge.alert.notice import trial_message
 from bridge.cli import show
 from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
@@ -157,10 +156,8 @@ def _testing(group: typer.Typer, edge: Edge) -> None:
                 wanted = [one for one in channels_of(settings, egress) if channel in (None, one.name)]
                 if not wanted:
                     raise BridgeError(f"no channel {show.plain(channel)} is configured")
-                names = [one.name for one in wanted]
-                await in_transaction(engine, settings, lambda act: act.note("alerts.tested", ", ".join(names)))
-                message = trial_message(f"test-{secrets.token_hex(8)}", clock.now())
-                return [(one.name, await one.send(message)) for one in wanted]
+                await in_transaction(engine, settings, lambda act: trial.note(act, wanted))
+                return await trial.send(wanted, clock)
 
         sent = with_database(settings, send)
         _tell_test(sent, as_json=as_json)

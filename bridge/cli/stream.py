@@ -5,39 +5,19 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 
 from bridge.cli import show
-from bridge.store.connections import UNATTENDED, Connection
+from bridge.store.condition import FINE, condition
+from bridge.store.connections import Connection
 from bridge.store.overview import Heard
 from bridge.store.stance import Stance
 
 COLUMNS = ("stream", "model", "repair", "position", "lag", "gaps", "complete", "state")
-FINE = "fine"
-NOT_HEARD = "not heard"
 DAY = timedelta(days=1)
-
-
-def state_of(stance: Stance, connection: Connection | None, now: datetime) -> tuple[str, str]:
-    """How the stream is, and what is to be said of that. Only a stream that is ``fine`` is."""
-    stream, follow = stance.stream, stance.follow
-    if stream.suspect_at is not None:
-        return f"suspect for {show.ago(stream.suspect_at, now)}", "the venue's numbering is in doubt"
-    if stance.axis == "time" and follow is not None:
-        if connection is not None and connection.state_at(now) == UNATTENDED:
-            return UNATTENDED, "no worker attends to the source"
-        if follow.state == "unsubscribed":
-            return NOT_HEARD, follow.detail
-        if follow.state != "subscribed":
-            return follow.state, follow.detail
-    if stance.gaps is not None:
-        return "gap open", "bridge gaps --open"
-    if stance.axis == "sequence" and stream.frontier is None:
-        return "waiting", "the venue was not asked yet"
-    return FINE, ""
 
 
 def row(stance: Stance, connection: Connection | None, now: datetime) -> list[object]:
     """The stream under ``COLUMNS``. What is never complete as far as anybody can tell has a dash there."""
     stream, follow, gaps = stance.stream, stance.follow, stance.gaps
-    state, _ = state_of(stance, connection, now)
+    state, _ = condition(stance, connection, now)
     deadline = "" if gaps is None or gaps.deadline_at is None else f", {show.until(gaps.deadline_at, now)}"
     return [
         stream.name,
@@ -62,7 +42,7 @@ def facts(
 ) -> Iterator[tuple[str, object]]:
     """Everything that is known of the stream, each with its name."""
     stream, follow, gaps = stance.stream, stance.follow, stance.gaps
-    state, detail = state_of(stance, connection, now)
+    state, detail = condition(stance, connection, now)
     yield "state", show.state(f"{state}: {detail}" if detail else state, fine=FINE)
     yield "source", stream.source
     if follow is not None:

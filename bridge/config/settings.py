@@ -61,6 +61,11 @@ class Settings(Shape):
         return {name: source for name, source in self.sources.items() if isinstance(source, PlayBatman)}
 
     @property
+    def held(self) -> Mapping[str, bool]:
+        """Each source, and whether a worker holds it: one that has nothing but webhooks needs none."""
+        return dict.fromkeys(self.numbered, True) | {name: bool(one.channels) for name, one in self.followed.items()}
+
+    @property
     def followed(self) -> Mapping[str, Followed]:
         """The sources whose events the bridge numbers."""
         return {name: source for name, source in self.sources.items() if not isinstance(source, PlayBatman)}

@@ -6,6 +6,7 @@ from datetime import datetime
 from bridge.operate.acting import Acting, printable
 from bridge.operate.faults import Conflict, Invalid, Unknown
 from bridge.store import rewind as store
+from bridge.store.managed import Managed
 from bridge.store.rewind import Place
 
 
@@ -30,6 +31,26 @@ class Moved:
     head: int
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rewind would do, of ``streams`` in all: ``moves`` are the first of them."""
+
+    streams: int
+    moves: list[Moved]
+
+
+async def preview(act: Acting, name: str, target: Target, *, stream: str | None = None, limit: int) -> Preview:
+    """What ``rewind`` would do at this moment, on ``limit`` streams at most. Raises what it raises."""
+    _check(target, stream)
+    found = await act.known(name)
+    places = await _places(act, found, stream)
+    moves = []
+    for place in places[:limit]:
+        position = max(await _position(act, place, target), place.forgotten)
+        moves.append(Moved(place.stream, place.position, position, place.head))
+    return Preview(len(places), moves)
+
+
 async def rewind(act: Acting, name: str, target: Target, *, stream: str | None = None) -> list[Moved]:
     """Move the destination's cursor on one stream, or on all of them; whoever delivers at this moment is fenced.
 
@@ -39,21 +60,22 @@ async def rewind(act: Acting, name: str, target: Target, *, stream: str | None =
     """
     _check(target, stream)
     found = await act.destination(name)
-    places = [] if stream is not None and "\0" in stream else await store.places(act.conn, found.id, stream)
-    if not places and stream is not None:
-        raise Unknown(f"the destination {name} takes no stream {printable(stream)}")
-    if not places:
-        raise Conflict(f"the destination {name} takes no stream yet")
     moved = []
-    for place in places:
-        wanted = await _position(act, place, target)
-        if wanted > place.head:
-            raise Invalid(("position", f"{place.stream} ends at position {place.head}"))
-        position = await store.move(act.conn, found.id, place, wanted, now=act.now)
+    for place in await _places(act, found, stream):
+        position = await store.move(act.conn, found.id, place, await _position(act, place, target), now=act.now)
         moved.append(Moved(place.stream, place.position, position, place.head))
     detail = [{"stream": one.stream, "from": one.was, "to": one.position} for one in moved]
     await act.note("destination.rewound", name, moved=detail)
     return moved
+
+
+async def _places(act: Acting, found: Managed, stream: str | None) -> list[Place]:
+    places = [] if stream is not None and "\0" in stream else await store.places(act.conn, found.id, stream)
+    if not places and stream is not None:
+        raise Unknown(f"the destination {found.name} takes no stream {printable(stream)}")
+    if not places:
+        raise Conflict(f"the destination {found.name} takes no stream yet")
+    return places
 
 
 def _check(target: Target, stream: str | None) -> None:
@@ -69,7 +91,9 @@ def _check(target: Target, stream: str | None) -> None:
 
 
 async def _position(act: Acting, place: Place, target: Target) -> int:
-    """The position before what is to be delivered next."""
+    """The position before what is to be delivered next. Raises Invalid for one behind the end."""
+    if target.position is not None and target.position - 1 > place.head:
+        raise Invalid(("position", f"{place.stream} ends at position {place.head}"))
     if target.position is not None:
         return target.position - 1
     if target.sequence is not None:

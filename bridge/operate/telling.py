@@ -1,11 +1,8 @@
 """What is told of destinations: their policy, their state and their health, without any secret."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.errors import BridgeError
 from bridge.operate.acting import Acting
@@ -13,7 +10,7 @@ from bridge.operate.credentials import Credentials, shown
 from bridge.operate.policies import public
 from bridge.store import managed, standing
 from bridge.store.managed import Managed
-from bridge.store.standing import Standing
+from bridge.store.standing import Standing, Total
 
 Told = dict[str, Any]
 
@@ -21,28 +18,23 @@ Told = dict[str, Any]
 async def one(act: Acting, name: str) -> Told:
     """The destination, and how it stands on each of its streams. Raises Unknown."""
     found = await act.known(name)
-    stands = await standing.cursors(act.conn, [found.id])
-    told = _told(act, found, stands, await _parked(act.conn, found))
-    return told | {"streams": [_stream(each) for each in stands]}
+    stands = await standing.cursors(act.conn, found.id)
+    return await summary(act, found) | {"streams": [_stream(each) for each in stands]}
+
+
+async def summary(act: Acting, found: Managed) -> Told:
+    """The destination over all of its streams."""
+    return _told(act, found, (await standing.totals(act.conn, [found.id], now=act.now))[found.id])
 
 
 async def many(act: Acting, *, after: str = "", limit: int = managed.ROWS_MAX) -> list[Told]:
     """Destinations in the order of their names, those behind ``after``."""
     found = await managed.listing(act.conn, after=after, limit=limit)
-    ids = [each.id for each in found]
-    stands = await standing.cursors(act.conn, ids)
-    waiting = await standing.parked(act.conn, ids)
-    by_id: dict[int, list[Standing]] = {each: [] for each in ids}
-    for each in stands:
-        by_id[each.destination_id].append(each)
-    return [_told(act, each, by_id[each.id], waiting.get(each.id, 0)) for each in found]
+    totals = await standing.totals(act.conn, [each.id for each in found], now=act.now)
+    return [_told(act, each, totals[each.id]) for each in found]
 
 
-async def _parked(conn: AsyncConnection, found: Managed) -> int:
-    return (await standing.parked(conn, [found.id])).get(found.id, 0)
-
-
-def _told(act: Acting, found: Managed, stands: Sequence[Standing], parked: int) -> Told:
+def _told(act: Acting, found: Managed, total: Total) -> Told:
     configured = act.file.get(found.name)
     url, secrets = _credentials(act, found)
     return {
@@ -56,7 +48,7 @@ def _told(act: Acting, found: Managed, stands: Sequence[Standing], parked: int) 
         "url": url,
         "secrets": secrets,
         "policy": dict(found.policy) if configured is None else public(configured),
-        "health": _health(stands, parked, act.now),
+        "health": _health(total, act.now),
     }
 
 
@@ -75,18 +67,17 @@ def _credentials(act: Acting, found: Managed) -> tuple[str | None, list[Told]]:
     return shown(opened.url), [{"until": each.until} for each in opened.secrets if each.key in valid]
 
 
-def _health(stands: Sequence[Standing], parked: int, now: datetime) -> Told:
-    late = [each for each in stands if each.behind > 0]
-    oldest = min((each.oldest_at for each in late if each.oldest_at is not None), default=None)
-    failing = [each for each in stands if each.failures > 0]
+def _health(total: Total, now: datetime) -> Told:
+    oldest = total.oldest_at
     return {
-        "behind": sum(each.behind for each in late),
+        "behind": total.behind,
         "oldest_undelivered_at": oldest,
         "oldest_undelivered_age_s": None if oldest is None else round((now - oldest).total_seconds(), 3),
-        "failures": max((each.failures for each in failing), default=0),
-        "failing_since": min((each.failing_since for each in failing if each.failing_since), default=None),
-        "next_try_at": min((each.next_try_at for each in failing), default=None),
-        "parked": parked,
+        "failures": total.failures,
+        "failing_since": total.failing_since,
+        "next_try_at": total.next_try_at,
+        "parked": total.parked,
+        "delivered_per_minute": round(total.delivered_per_s(now) * 60, 3),
     }
 
 

@@ -66,6 +66,10 @@ SELECT {_COLUMNS} FROM alerts WHERE CAST(:resolved AS bool) OR resolved_at IS NU
 ORDER BY resolved_at DESC NULLS FIRST, severity, id LIMIT :limit
 """)
 
+_ENDED = text(f"""
+SELECT {_COLUMNS} FROM alerts WHERE resolved_at IS NOT NULL ORDER BY resolved_at DESC, id DESC LIMIT :limit
+""")
+
 _GIVEN = """
 unnest(CAST(:ids AS bigint[]), CAST(:rules AS text[]), CAST(:subjects AS text[]), CAST(:severities AS text[]),
        CAST(:sentences AS text[]), CAST(CAST(:figures AS text[]) AS jsonb[]), CAST(:counts AS bigint[]),
@@ -111,6 +115,11 @@ async def listing(conn: AsyncConnection, *, resolved: bool, limit: int) -> list[
     """Open ones first, the critical before the others; with ``resolved`` then those that are over, newest first."""
     values = {"resolved": resolved, "limit": limit}
     return [Alert(**row) for row in (await conn.execute(_LISTING, values)).mappings()]
+
+
+async def ended(conn: AsyncConnection, *, limit: int) -> list[Alert]:
+    """Those that are over, the newest end first."""
+    return [Alert(**row) for row in (await conn.execute(_ENDED, {"limit": limit})).mappings()]
 
 
 async def firing(conn: AsyncConnection) -> dict[Key, int]:

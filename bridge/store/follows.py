@@ -45,7 +45,7 @@ SET model = excluded.model, repair = excluded.repair, reach = excluded.reach, un
 
 _READ = text(f"SELECT {_COLUMNS} FROM follows WHERE stream_id = :stream_id")
 
-_LIST = text(f"SELECT {_COLUMNS} FROM follows ORDER BY stream_id LIMIT :limit")
+_SOME = text(f"SELECT {_COLUMNS} FROM follows WHERE stream_id = ANY (CAST(:ids AS int[]))")
 
 _SAVE = text("""
 UPDATE follows SET settled_until = greatest(settled_until, :settled_until),
@@ -94,9 +94,9 @@ async def read(conn: Executes, stream_id: int) -> Follow | None:
     return None if row is None else Follow(*row)
 
 
-async def listing(conn: Executes, *, limit: int = 1000) -> list[Follow]:
-    """Every followed stream, at most ``limit``."""
-    return [Follow(*row) for row in (await conn.execute(_LIST, {"limit": limit})).all()]
+async def some(conn: Executes, ids: Sequence[int]) -> list[Follow]:
+    """What is declared of these streams, in no order."""
+    return [Follow(*row) for row in (await conn.execute(_SOME, {"ids": list(ids)})).all()]
 
 
 async def save(

@@ -144,9 +144,12 @@ WHERE stream_id = :stream_id AND id > :after AND (NOT :open_only OR state = 'ope
 ORDER BY id LIMIT :limit
 """)
 
-_ONE = text(f"""
-SELECT {_COLUMNS} FROM gaps WHERE id = :id AND stream_id = :stream_id
+_PAGE = text(f"""
+SELECT {_COLUMNS} FROM gaps
+WHERE stream_id = :stream_id AND (CAST(:before AS bigint) IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit
 """)
+
+_ONE = text(f"SELECT {_COLUMNS} FROM gaps WHERE stream_id = :stream_id AND id = :id")
 
 _COUNTS = text("SELECT state, count(*) FROM gaps WHERE stream_id = :stream_id GROUP BY state")
 
@@ -276,8 +279,14 @@ async def listing(
     return [Gap(*row) for row in await conn.execute(_LIST, values)]
 
 
-async def read(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
-    """One gap of the stream."""
+async def page(conn: Executes, *, stream_id: int, before: int | None, limit: int) -> list[Gap]:
+    """The newest gaps first: those opened before the one of the id ``before``."""
+    rows = await conn.execute(_PAGE, {"stream_id": stream_id, "before": before, "limit": limit})
+    return [Gap(*row) for row in rows]
+
+
+async def one(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
+    """The gap of that id, if it is the stream's."""
     row = (await conn.execute(_ONE, {"stream_id": stream_id, "id": gap_id})).one_or_none()
     return None if row is None else Gap(*row)
 

@@ -4,7 +4,7 @@ However many streams and cursors there are, each statement gives a bounded numbe
 need a look come first, and of cursors only what they come to for each destination.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -88,7 +88,7 @@ class Measured:
     streams: tuple[StreamFigures, ...]
     heard: Mapping[tuple[int, str], int]
     sources: tuple[Source, ...]
-    attended: Mapping[str, datetime]
+    attended: Mapping[str, bool]
     connections: tuple[Connection, ...]
     budgets: tuple[UpstreamBudget, ...]
     destinations: int
@@ -143,8 +143,7 @@ ORDER BY s.source, h.transport LIMIT :limit
 """)
 
 _ATTENDED = text("""
-SELECT substr(name, length('source:') + 1), until FROM leases WHERE starts_with(name, 'source:') ORDER BY name
-LIMIT :limit
+SELECT name FROM leases WHERE name = ANY (CAST(:names AS text[])) AND until > :now
 """)
 
 _DESTINATIONS = text("SELECT count(*) FROM destinations")
@@ -172,20 +171,26 @@ ORDER BY d.name LIMIT :limit
 _DATABASE = text("SELECT pg_database_size(current_database())")
 
 
-async def look(engine: AsyncEngine, *, now: datetime, streams_max: int) -> Measured:
+async def look(engine: AsyncEngine, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
     """Read everything as of one moment, in one transaction that writes nothing. Raises StoreUnavailable."""
     frozen = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with store_errors():
         async with frozen.connect() as connection:
-            return await read(connection, now=now, streams_max=streams_max)
+            return await read(connection, now=now, sources=sources, streams_max=streams_max)
 
 
-async def read(conn: AsyncConnection, *, now: datetime, streams_max: int) -> Measured:
-    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first."""
+async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
+    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first.
+
+    ``sources`` are the configured ones, and whether a worker is to hold each: rows of others are of the past.
+    """
     bound = {"limit": ROWS_MAX}
     streams = [StreamFigures(*row) for row in await _rows(conn, _STREAMS, {"limit": streams_max})]
     takers = [Taker(*row) for row in await _rows(conn, _TAKERS, bound)]
     untold = await notices.waiting(conn)
+    heard_of = [Source(*row) for row in await _rows(conn, _SOURCES, bound)]
+    sockets = await connections.listing(conn, limit=ROWS_MAX)
+    quotas = await budgets.listing(conn, limit=ROWS_MAX)
     heard = await _rows(conn, _HEARD, {"ids": [one.id for one in streams]})
     counted = await counters.of(conn, counters.REMARKS, [one.name for one in streams])
     for series in (counters.ATTEMPTS, counters.LATENCY):
@@ -195,10 +200,10 @@ async def read(conn: AsyncConnection, *, now: datetime, streams_max: int) -> Mea
         gaps=await _gaps(conn, now),
         streams=tuple(streams),
         heard={(row[0], row[1]): row[2] for row in heard},
-        sources=tuple(Source(*row) for row in await _rows(conn, _SOURCES, bound)),
-        attended=dict(await _rows(conn, _ATTENDED, bound)),
-        connections=tuple(await connections.listing(conn, limit=ROWS_MAX)),
-        budgets=tuple(await budgets.listing(conn, limit=ROWS_MAX)),
+        sources=tuple(told for told in heard_of if told.source in sources),
+        attended=await _attended(conn, [name for name, held in sources.items() if held], now),
+        connections=tuple(one for one in sockets if one.source in sources),
+        budgets=tuple(one for one in quotas if one.source in sources),
         destinations=(await conn.execute(_DESTINATIONS)).scalar_one(),
         takers=tuple(takers),
         counted=counted | await counters.every(conn, counters.NOTICES, limit=ROWS_MAX),
@@ -211,6 +216,14 @@ async def read(conn: AsyncConnection, *, now: datetime, streams_max: int) -> Mea
 
 async def _rows(conn: AsyncConnection, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
     return list((await conn.execute(statement, values)).all())
+
+
+async def _attended(conn: AsyncConnection, names: Sequence[str], now: datetime) -> dict[str, bool]:
+    """Whether somebody holds each of these sources; one that was never held has no row, and is not."""
+    held = {
+        row[0] for row in await _rows(conn, _ATTENDED, {"names": [f"source:{name}" for name in names], "now": now})
+    }
+    return {name: f"source:{name}" in held for name in names}
 
 
 async def _gaps(conn: AsyncConnection, now: datetime) -> Gaps:

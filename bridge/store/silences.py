@@ -43,6 +43,8 @@ RETURNING rule, subject
 
 _HOLDING = text(f"SELECT {_COLUMNS} FROM silences WHERE ended_at IS NULL AND until > :now ORDER BY until, id")
 
+_READ = text(f"SELECT {_COLUMNS} FROM silences WHERE id = :id")
+
 _LISTING = text(f"SELECT {_COLUMNS} FROM silences ORDER BY id DESC LIMIT :limit")
 
 
@@ -58,6 +60,12 @@ async def end(conn: AsyncConnection, silence_id: int, *, by: str, now: datetime)
     """End it before its time; what it was of, or None if none of that id holds."""
     row = (await conn.execute(_END, {"id": silence_id, "by": by, "now": now})).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def read(conn: AsyncConnection, silence_id: int) -> Silence | None:
+    """The one of this id, if there is one, also if it is over."""
+    row = (await conn.execute(_READ, {"id": silence_id})).one_or_none()
+    return None if row is None else Silence(*row)
 
 
 async def holding(conn: AsyncConnection, *, now: datetime) -> list[Silence]:

@@ -1,6 +1,6 @@
 """How one stream stands, put together from its rows: the same fields for people, programs and measurements."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -124,18 +124,15 @@ class Stance:
         }
 
 
-# One stream, or all of them: NULL is all.
 _OPEN_GAPS = text("""
 SELECT stream_id, count(*), min(opened_at), min(deadline_at) FROM gaps
-WHERE state = 'open' AND (CAST(:stream_id AS integer) IS NULL OR stream_id = :stream_id)
-GROUP BY stream_id ORDER BY stream_id LIMIT :limit
+WHERE state = 'open' AND stream_id = ANY (CAST(:stream_ids AS int[])) GROUP BY stream_id
 """)
 
 # What a snapshot superseded was not told event by event either. Only the newest gaps: history has no bound.
 _MISSING = text("""
 SELECT s.id, newest.missing, CASE WHEN newest.counted = :gaps_max THEN newest.since END
-FROM (SELECT id, epoch FROM streams
-      WHERE CAST(:stream_id AS integer) IS NULL OR id = :stream_id ORDER BY id LIMIT :limit) s
+FROM (SELECT id, epoch FROM streams WHERE id = ANY (CAST(:stream_ids AS int[]))) s
 CROSS JOIN LATERAL (
     SELECT count(*) AS counted, min(g.first) AS since,
            coalesce(sum(CASE g.state WHEN 'lost' THEN g.lost WHEN 'superseded' THEN g.last - g.first ELSE 0 END), 0)
@@ -148,19 +145,15 @@ WHERE newest.missing > 0
 """)
 
 
-async def open_gaps(
-    conn: AsyncConnection, *, stream_id: int | None = None, limit: int = ROWS_MAX
-) -> Mapping[int, OpenGaps]:
-    """The open gaps by stream, of one or of all."""
-    rows = (await conn.execute(_OPEN_GAPS, {"stream_id": stream_id, "limit": limit})).all()
+async def open_gaps(conn: AsyncConnection, stream_ids: Sequence[int]) -> Mapping[int, OpenGaps]:
+    """The open gaps by stream."""
+    rows = (await conn.execute(_OPEN_GAPS, {"stream_ids": list(stream_ids)})).all()
     return {row[0]: OpenGaps(*row[1:]) for row in rows}
 
 
-async def missing(
-    conn: AsyncConnection, *, stream_id: int | None = None, limit: int = ROWS_MAX
-) -> Mapping[int, Missing]:
-    """What is missing by stream, of one or of all; a stream that misses nothing is not among them."""
-    values = {"stream_id": stream_id, "gaps_max": GAPS_COUNTED_MAX, "limit": limit}
+async def missing(conn: AsyncConnection, stream_ids: Sequence[int]) -> Mapping[int, Missing]:
+    """What is missing by stream; a stream that misses nothing is not among them."""
+    values = {"stream_ids": list(stream_ids), "gaps_max": GAPS_COUNTED_MAX}
     rows = (await conn.execute(_MISSING, values)).all()
     return {row[0]: Missing(int(row[1]), row[2]) for row in rows}
 
@@ -168,20 +161,25 @@ async def missing(
 async def read(conn: AsyncConnection, name: str) -> Stance | None:
     """How the stream of that name stands; None if there is none."""
     stream = await streams.read(conn, name)
-    if stream is None:
-        return None
-    return Stance(
-        stream=stream,
-        follow=await follows.read(conn, stream.id),
-        gaps=(await open_gaps(conn, stream_id=stream.id)).get(stream.id),
-        missing=(await missing(conn, stream_id=stream.id)).get(stream.id, NONE_MISSING),
-    )
+    return None if stream is None else (await _stances(conn, [stream]))[0]
+
+
+async def some(conn: AsyncConnection, ids: Sequence[int]) -> list[Stance]:
+    """How the streams of these ids stand, in their order; at most ``ROWS_MAX``."""
+    wanted = list(ids[:ROWS_MAX])
+    found = {stream.id: stream for stream in await streams.some(conn, wanted)}
+    return await _stances(conn, [found[stream_id] for stream_id in wanted if stream_id in found])
 
 
 async def listing(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> list[Stance]:
     """How every stream stands, by name; at most ``limit``."""
-    gaps, lacks = await open_gaps(conn, limit=limit), await missing(conn, limit=limit)
-    declared = {follow.stream_id: follow for follow in await follows.listing(conn, limit=limit)}
+    return await _stances(conn, await streams.listing(conn, limit=limit))
+
+
+async def _stances(conn: AsyncConnection, found: Sequence[Stream]) -> list[Stance]:
+    ids = [stream.id for stream in found]
+    gaps, lacks = await open_gaps(conn, ids), await missing(conn, ids)
+    declared = {follow.stream_id: follow for follow in await follows.some(conn, ids)}
     return [
         Stance(
             stream=stream,
@@ -189,7 +187,7 @@ async def listing(conn: AsyncConnection, *, limit: int = ROWS_MAX) -> list[Stanc
             gaps=gaps.get(stream.id),
             missing=lacks.get(stream.id, NONE_MISSING),
         )
-        for stream in await streams.listing(conn, limit=limit)
+        for stream in found
     ]
 
 

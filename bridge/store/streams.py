@@ -1,5 +1,6 @@
 """Streams: the row whose lock orders a log, and everything that the door must know before it decides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -70,6 +71,8 @@ _READ = text(f"SELECT {_COLUMNS} FROM streams WHERE name = :name")
 
 _LIST = text(f"SELECT {_COLUMNS} FROM streams ORDER BY name LIMIT :limit")
 
+_SOME = text(f"SELECT {_COLUMNS} FROM streams WHERE id = ANY (CAST(:ids AS int[]))")
+
 ASSIGNMENTS = """
     epoch = :epoch, base = :base, frontier = :frontier, head = :head, position = :position, chain = :chain,
     epoch_began_at = :epoch_began_at, anchored_at = :anchored_at, stalled_at = :stalled_at,
@@ -105,6 +108,11 @@ async def read(conn: Executes, name: str) -> Stream | None:
 async def listing(conn: Executes, *, limit: int = 1000) -> list[Stream]:
     """Streams by name, at most ``limit``."""
     return [_stream(row) for row in (await conn.execute(_LIST, {"limit": limit})).mappings()]
+
+
+async def some(conn: Executes, ids: Sequence[int]) -> list[Stream]:
+    """The streams of these ids, in no order."""
+    return [_stream(row) for row in (await conn.execute(_SOME, {"ids": list(ids)})).mappings()]
 
 
 async def save(conn: Executes, stream: Stream) -> None:

@@ -44,10 +44,19 @@ class Caller:
     scope: Scope
 
 
-RESERVED = ("environment", "loopback")
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token that is good now. ``id`` is what it is known by: its row's, or ``environment``."""
+
+    id: str
+    caller: Caller
+    digest: bytes = field(repr=False)
+
+
+ENVIRONMENT = "environment"
+RESERVED = (ENVIRONMENT, "loopback")
 """Names that no token may have."""
-_ENVIRONMENT = Caller("environment", Scope.ADMIN)
-_LOOPBACK = Caller("loopback", Scope.ADMIN)
+LOOPBACK = Caller("loopback", Scope.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +87,36 @@ class Access:
     async def caller(self, headers: Headers, peer: str | None) -> Caller | Refusal:
         """Who calls. Raises StoreUnavailable."""
         borne = bearer(headers)
-        digest = digest_of(borne or b"")
+        if borne is None and self._token is not None:
+            return _TOKEN_WANTED
+        held = await self.held(borne or b"")
+        return held.caller if held is not None else await self.tokenless(headers, peer)
+
+    async def held(self, token: bytes) -> Held | None:
+        """What is known of a token that somebody shows, if it is good. Raises StoreUnavailable."""
+        digest = digest_of(token)
         if self._token is not None and hmac.compare_digest(digest, self._token):
-            return _ENVIRONMENT
-        if self._token is not None and borne is None:
+            return Held(ENVIRONMENT, Caller(ENVIRONMENT, Scope.ADMIN), digest)
+        return await self._good(matching(await self._tokens.get(), digest))
+
+    async def known_by(self, token_id: str) -> Held | None:
+        """The token that was ``held`` under this id, if it is good still. Raises StoreUnavailable."""
+        if token_id == ENVIRONMENT:
+            return None if self._token is None else Held(token_id, Caller(ENVIRONMENT, Scope.ADMIN), self._token)
+        return await self._good(next((one for one in await self._tokens.get() if str(one.id) == token_id), None))
+
+    async def tokenless(self, headers: Headers, peer: str | None) -> Caller | Refusal:
+        """Who calls without a good token. Raises StoreUnavailable."""
+        if self._token is not None or await self._tokens.get():
             return _TOKEN_WANTED
-        known = await self._tokens.get()
-        if self._token is None and not known:
-            return _LOOPBACK if is_this_machine(headers, peer) else _LOOPBACK_ONLY
-        found = matching(known, digest)
+        return LOOPBACK if is_this_machine(headers, peer) else _LOOPBACK_ONLY
+
+    async def _good(self, found: Token | None) -> Held | None:
         now = self._clock.now()
-        if borne is None or found is None or not found.is_good(now):
-            return _TOKEN_WANTED
+        if found is None or not found.is_good(now):
+            return None
         await self._note_use(found, now)
-        return Caller(found.name, found.scope)
+        return Held(str(found.id), Caller(found.name, found.scope), found.digest)
 
     async def _read(self) -> list[Token]:
         with store_errors():

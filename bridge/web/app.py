@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: the receiver as it is, everything else through Starlette."""
+"""The web side as one ASGI application: the receiver as it is, what programs ask, and the pages for people."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
@@ -17,10 +17,16 @@ from bridge.web.destinations import Destinations, Routes
 from bridge.web.health import Health
 from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
+from bridge.web.page.pages import pages_of
+from bridge.web.page.session import keys_of
 from bridge.web.problems import HANDLERS
 from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 from bridge.web.reports import Reports
+from bridge.wiring.alerts import channels_of
+
+FOR_PROGRAMS = ("/v1", "/healthz", "/readyz", "/metrics")
+"""What begins so is no page, and answered as programs want it even where there is nothing."""
 
 
 def web_app(
@@ -38,30 +44,50 @@ def web_app(
     ``pulse`` tells of logs that grow, and of the end: without it the streams of the API look for themselves.
     """
     token = None if settings.api_token is None else settings.api_token.get_secret_value()
-    routes = routes_of(engine, settings, clock, egress, pulse or Pulse())
-    pages = Starlette(
+    vault = Vault([key.get_secret_value() for key in settings.secret_key])
+    operating = Operating(engine, clock, vault, settings.destinations)
+    pulse = pulse or Pulse()
+    reports = Reports(engine, page_max=settings.limits.log_page_max)
+    routes = routes_of(engine, settings, clock, egress, pulse, operating)
+    access = Access(engine, clock, token=token)
+    programs = Starlette(
         routes=[
-            *Health(engine, clock, metrics, streams_max=settings.limits.metrics_streams_max).routes(),
-            Mount("/v1", app=Guarded(Access(engine, clock, token=token), routes)),
+            *Health(
+                engine, clock, metrics, sources=settings.held, streams_max=settings.limits.metrics_streams_max
+            ).routes(),
+            Mount("/v1", app=Guarded(access, routes)),
         ],
         exception_handlers=HANDLERS,
+    )
+    pages = pages_of(
+        engine,
+        access,
+        clock,
+        pulse,
+        keys=keys_of(settings),
+        operating=operating,
+        egress=egress,
+        reports=reports,
+        channels=channels_of(settings, egress),
     )
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await hooks(scope, receive, send)
+        elif scope["type"] != "http" or scope["path"].startswith(FOR_PROGRAMS):
+            await programs(scope, receive, send)
         else:
             await pages(scope, receive, send)
 
     return dispatch
 
 
-def routes_of(engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse) -> Routes:
+def routes_of(
+    engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse, operating: Operating
+) -> Routes:
     """Everything below ``/v1``, each route under the scope that it needs: there is no way in beside these."""
     page_max = settings.limits.log_page_max
     api = Api(engine, clock, page_max=page_max, pulse=pulse, poll_every_s=settings.limits.poll_every_s)
-    vault = Vault([key.get_secret_value() for key in settings.secret_key])
-    operating = Operating(engine, clock, vault, settings.destinations)
     parts: list[Routes] = [
         {Allowed.READ: api.routes()},
         Destinations(operating, egress, page_max=page_max).routes(),

@@ -10,21 +10,36 @@ T = TypeVar("T")
 
 
 class Fresh(Generic[T]):
-    """What ``read`` answers, at most ``for_s`` old. However many ask, one reads at a time; an error is not kept."""
+    """What ``read`` answers, at most ``for_s`` old. However many ask, one reads at a time; an error is not kept.
 
-    def __init__(self, read: Callable[[], Awaitable[T]], clock: Clock, *, for_s: float) -> None:
+    What takes long to read is good for longer: for ``rest`` times as long as it took.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[T]], clock: Clock, *, for_s: float, rest: float = 0.0) -> None:
         self._read = read
         self._clock = clock
         self._for_s = for_s
+        self._rest = rest
         self._lock = asyncio.Lock()
-        self._kept: tuple[float, T] | None = None
+        self._good_until = 0.0
+        self._kept: tuple[T] | None = None
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """What was read until now, or is being read, is good no longer."""
+        self._kept = None
+        self._forgotten += 1
 
     async def get(self) -> T:
         """The answer. Raises what ``read`` raises."""
         async with self._lock:
-            if self._kept is not None and self._clock.monotonic() - self._kept[0] < self._for_s:
-                return self._kept[1]
+            if self._kept is not None and self._clock.monotonic() < self._good_until:
+                return self._kept[0]
             self._kept = None
+            began_at, forgotten = self._clock.monotonic(), self._forgotten
             answer = await self._read()
-            self._kept = (self._clock.monotonic(), answer)
+            read_at = self._clock.monotonic()
+            self._good_until = read_at + max(self._for_s, self._rest * (read_at - began_at))
+            if forgotten == self._forgotten:
+                self._kept = (answer,)
             return answer

@@ -1,6 +1,7 @@
 """Alive, ready, and measured. Ready means able to store what it is sent, whatever the venue's state."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -25,13 +26,19 @@ SCRAPE_FRESH_S = 1.0
 
 
 class Health:
-    """The routes that need no token: they tell how the bridge is, and nothing of what it holds."""
+    """The routes that need no token: they tell how the bridge is, and nothing of what it holds.
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, metrics: Metrics, *, streams_max: int) -> None:
+    ``sources`` are those that are configured, and whether a worker holds each of them.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, clock: Clock, metrics: Metrics, *, sources: Mapping[str, bool], streams_max: int
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
         self._ready = Fresh(self._why_not_ready, clock, for_s=READY_FRESH_S)
+        self._sources = sources
         self._streams_max = streams_max
         self._measured = Fresh(self._measure, clock, for_s=SCRAPE_FRESH_S)
 
@@ -73,7 +80,7 @@ class Health:
         with suppress(BridgeError, OSError, TimeoutError):
             async with asyncio.timeout(SCRAPE_TIMEOUT_S):
                 await self._metrics.counting.tell(self._engine)
-                measured = await look(self._engine, now=now, streams_max=self._streams_max)
+                measured = await look(self._engine, now=now, sources=self._sources, streams_max=self._streams_max)
         return await run_sync(partial(self._metrics.render, measured, now=now))
 
 

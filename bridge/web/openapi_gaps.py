@@ -37,6 +37,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Evidence": record(
         "What is on record of a span: proven complete, or lost. A proof is refuted by an event that it had missed.",
+        id=WHOLE,
         first={"type": "integer"},
         last={"type": "integer"},
         verdict={"type": "string", "enum": ["proof", "loss"]},

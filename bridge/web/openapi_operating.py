@@ -64,6 +64,7 @@ _HEALTH = record(
     failing_since=or_null(MOMENT),
     next_try_at=or_null(MOMENT),
     parked=WHOLE,
+    delivered_per_minute={**NUMBER, "description": "Over this hour and the one before."},
 )
 _DESTINATION: dict[str, Schema] = {
     "name": TEXT,

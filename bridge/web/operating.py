@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +23,7 @@ from bridge.store.engine import store_errors
 from bridge.store.idempotency import Answered, Begun, Different, Running
 from bridge.store.vault import Vault
 from bridge.web.access import caller_of
-from bridge.web.problems import BadParameter, TooLarge, problem
+from bridge.web.problems import BadParameter, TooLarge
 
 BODY_BYTES_MAX = 64 * 1024
 KEY_CHARS_MAX = 255
@@ -31,6 +32,32 @@ SIDE_BY_SIDE_MAX = 3
 
 Given = dict[str, Any]
 Act = Callable[[Acting, Given], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One wish, to be granted once for each ``key``; always where that is None. ``digest`` is of all it says."""
+
+    key: str | None
+    digest: bytes
+
+    @classmethod
+    def of(cls, request: Request, raw: bytes, key: str | None) -> "Asked":
+        """What a request asks for. Raises BadParameter for a key that is none."""
+        if key is not None and (not 1 <= len(key) <= KEY_CHARS_MAX or not key.isascii() or not key.isprintable()):
+            raise BadParameter("Idempotency-Key", f"must be 1 to {KEY_CHARS_MAX} printable ASCII characters")
+        return cls(key, hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + raw).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the same wish was answered when it was granted."""
+
+    status: int
+    content: bytes = field(repr=False)
+
+    def response(self) -> Response:
+        return _response(self.status, self.content, {"Idempotent-Replayed": "true"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +87,42 @@ class Operating:
         async with self._connection() as connection:
             yield Acting(connection, caller_of(request).name, self.clock.now(), self._vault, self._file)
 
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[Acting]:
+        """The same for whoever only looks: nothing is done, so there is nobody to put on record."""
+        async with self._connection() as connection:
+            yield Acting(connection, "", self.clock.now(), self._vault, self._file)
+
     async def act(
         self, request: Request, act: Act, *, status: int = 200, then: Callable[[Any], Awaitable[Any]] | None = None
     ) -> Response:
-        """Do it, in one transaction with the answer that its idempotency key gets from then on.
+        """Do it once for each idempotency key. What ``act`` is given is the request's body, a JSON object."""
+        raw = await _body(request)
+        asked = Asked.of(request, raw, request.headers.get("idempotency-key"))
+        answer = await self.once(request, asked, lambda acting: act(acting, _object(raw)), status=status, then=then)
+        return answer.response()
+
+    async def once(
+        self,
+        request: Request,
+        asked: Asked,
+        act: Callable[[Acting], Awaitable[Any]],
+        *,
+        status: int = 200,
+        then: Callable[[Any], Awaitable[Any]] | None = None,
+    ) -> Answer | Kept:
+        """Do it, in one transaction with the answer that its key gets from then on.
 
         ``then`` goes on with what was done outside of any transaction, and its answer is the one that counts.
+        Raises HTTPException where the key is in use, or was used for something else.
         """
-        raw = await _body(request)
-        begun = await self._begin(request, raw)
-        if isinstance(begun, Response):
+        begun = await self._begin(request, asked)
+        if isinstance(begun, Kept):
             return begun
         done = False
         try:
             async with self.transaction(request) as acting:
-                answer = Answer(await act(acting, _object(raw)), status)
+                answer = Answer(await act(acting), status)
                 if then is None:
                     await self._finish(acting.conn, begun, answer)
             if then is not None:
@@ -86,29 +134,30 @@ class Operating:
             if begun is not None and not done:
                 async with self._connection() as connection:
                     await idempotency.abandon(connection, begun)
-        return answer.response()
+        return answer
 
-    async def _begin(self, request: Request, raw: bytes) -> Begun | Response | None:
-        key = request.headers.get("idempotency-key")
-        if key is None:
+    async def _begin(self, request: Request, asked: Asked) -> Begun | Kept | None:
+        if asked.key is None:
             return None
-        if not 1 <= len(key) <= KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
-            raise BadParameter("Idempotency-Key", f"must be 1 to {KEY_CHARS_MAX} printable ASCII characters")
-        digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + raw).digest()
         async with self._connection() as connection:
             begun = await idempotency.begin(
-                connection, actor=caller_of(request).name, key=key, request=digest, now=self.clock.now()
+                connection,
+                actor=caller_of(request).name,
+                key=asked.key,
+                request=asked.digest,
+                now=self.clock.now(),
             )
         match begun:
             case Begun():
                 return begun
             case Answered():
                 kept = self._vault.open(begun.answer[1:]) if begun.answer[:1] == SEALED else begun.answer[1:]
-                return _response(begun.status, kept, {"Idempotent-Replayed": "true"})
+                return Kept(begun.status, kept)
             case Running():
-                return problem(409, "a request with this Idempotency-Key is under way", headers={"Retry-After": "1"})
+                text = "a request with this Idempotency-Key is under way"
+                raise HTTPException(409, text, headers={"Retry-After": "1"})
             case Different():
-                return problem(422, "this Idempotency-Key was used for another request")
+                raise HTTPException(422, "this Idempotency-Key was used for another request")
 
     async def _finish(self, connection: AsyncConnection, begun: Begun | None, answer: Answer) -> None:
         if begun is None:

@@ -69,7 +69,7 @@ class Records:
     async def parked(self, request: Request) -> Response:
         """By stream and position; ``next`` is what to give as ``after`` for those that follow, or null."""
         parameters.only(request, "after", "limit", "state")
-        after = _after(request)
+        after = after_of(request)
         state = parameters.word(request, "state", PARKED_STATES)
         limit = self._limit(request)
         async with self._operating.transaction(request) as act:
@@ -82,7 +82,7 @@ class Records:
         """One entry that was parked."""
         parameters.only(request)
         async with self._operating.transaction(request) as act:
-            _, found = await parking.entry(act, *_entry(request))
+            _, found = await parking.entry(act, *entry_of(request))
         return Answer(found).response()
 
     async def redeliver(self, request: Request) -> Response:
@@ -90,8 +90,8 @@ class Records:
 
         async def redeliver(act: Acting, given: Given) -> Any:
             _nothing(given)
-            await parking.redeliver(act, *_entry(request))
-            return (await parking.entry(act, *_entry(request)))[1]
+            await parking.redeliver(act, *entry_of(request))
+            return (await parking.entry(act, *entry_of(request)))[1]
 
         return await self._operating.act(request, redeliver, status=202)
 
@@ -112,8 +112,8 @@ class Records:
             reason = text_of(given, "reason")
             if reason is None:
                 raise Invalid(("reason", "is missing"))
-            await parking.discard(act, *_entry(request), reason=reason)
-            return (await parking.entry(act, *_entry(request)))[1]
+            await parking.discard(act, *entry_of(request), reason=reason)
+            return (await parking.entry(act, *entry_of(request)))[1]
 
         return await self._operating.act(request, discard)
 
@@ -136,14 +136,16 @@ async def _destination(act: Acting, request: Request) -> Managed:
     return await act.known(str(request.path_params["name"]))
 
 
-def _entry(request: Request) -> tuple[str, str, int]:
+def entry_of(request: Request) -> tuple[str, str, int]:
+    """Destination, stream and position that a path names. Raises Unknown for a position that there cannot be."""
     position = int(request.path_params["position"])
     if position > SEQUENCE_MAX:
         raise Unknown("there is no such entry")
     return str(request.path_params["name"]), str(request.path_params["stream"]), position
 
 
-def _after(request: Request) -> tuple[str, int]:
+def after_of(request: Request) -> tuple[str, int]:
+    """Behind which stream and position a page begins. Raises BadParameter."""
     given = parameters.text(request, "after")
     stream, _, position = (given or ":0").rpartition(":")
     if not position.isascii() or not position.isdigit() or int(position) > SEQUENCE_MAX:

@@ -15,6 +15,7 @@ from bridge.core.event import SEQUENCE_MAX
 from bridge.report import HOUR, PERIOD_MAX, Period, Report, make
 from bridge.report.forms import FORMS
 from bridge.store import reports
+from bridge.store.reports import Kept
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
@@ -47,26 +48,33 @@ class Reports:
 
     async def listing(self, request: Request) -> Response:
         """The newest first; ``next`` is what to give as ``before`` for older ones, null where there are none."""
-        parameters.only(request, "before", "limit")
-        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
         limit = parameters.limit(request, default=LIMIT_DEFAULT, most=self._page_max)
-        async with self._reads.connection() as connection:
-            found = await reports.listing(connection, before=before, limit=limit)
+        found = await self.kept(request, limit)
         kept = [one._asdict() for one in found]
         return told({"reports": kept, "next": found[-1].id if len(found) == limit else None})
 
-    async def report(self, request: Request) -> Response:
-        """The report of a day, or of some hours: the one that is kept, or else one that is made now."""
+    async def kept(self, request: Request, limit: int) -> list[Kept]:
+        """Those that are kept, the newest first."""
+        parameters.only(request, "before", "limit")
+        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
+        async with self._reads.connection() as connection:
+            return await reports.listing(connection, before=before, limit=limit)
+
+    async def report(self, request: Request, *, form: str = "json") -> Response:
+        """The report of a day, or of some hours: the one that is kept, or else one that is made now.
+
+        Where no ``format`` is asked for it is ``form``.
+        """
         parameters.only(request, "hour", "hours", "stream", "destination", "format")
         hour = parameters.whole(request, "hour", default=0, least=0, most=23)
         hours = parameters.whole(request, "hours", default=24, least=1, most=HOURS_MAX)
         assert hour is not None
         assert hours is not None
         since = _day(request.path_params["day"]) + hour * HOUR
-        return await self._told(request, Period.of(since, since + hours * HOUR))
+        form = parameters.word(request, "format", tuple(FORMS)) or form
+        return await self._told(request, Period.of(since, since + hours * HOUR), form)
 
-    async def _told(self, request: Request, period: Period) -> Response:
-        form = parameters.word(request, "format", tuple(FORMS)) or "json"
+    async def _told(self, request: Request, period: Period, form: str) -> Response:
         stream = parameters.text(request, "stream") or EVERYTHING
         destination = parameters.text(request, "destination") or EVERYTHING
         report = None

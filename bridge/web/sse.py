@@ -11,19 +11,18 @@ from collections.abc import Iterable
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from bridge.clock import Clock
 from bridge.core.envelope import body
 from bridge.core.errors import BridgeError
 from bridge.core.event import LogEntry
 from bridge.web import parameters
+from bridge.web.eventstream import MEDIA_TYPE, EventStream, Room, Say
 from bridge.web.fresh import Fresh
 from bridge.web.problems import problem
 from bridge.web.pull import Changed, Forgotten, Place, Reads, confirm, place_of, read
 from bridge.web.pulse import Pulse
 
-MEDIA_TYPE = "text/event-stream"
 STREAMS_OPEN_MAX = 32
 SLICE_ENTRIES_MAX = 200
 SLICE_BYTES_MAX = 256 << 10
@@ -32,7 +31,6 @@ STALL_MAX_S = 30.0
 """A reader that takes nothing for so long is left."""
 LIFE_MAX_S = 300.0
 """Then the reader comes again, with its token, and whether it may still read is asked again."""
-RETRY_MS = 1_000
 RETRY_AFTER_S = 5
 
 log = structlog.get_logger()
@@ -47,7 +45,7 @@ class Feed:
         self.clock = clock
         self.poll_every_s = poll_every_s
         self.positions = Fresh(reads.positions, clock, for_s=poll_every_s)
-        self.open = 0
+        self.room = Room()
 
     def is_asked_for(self, request: Request) -> bool:
         """Whether the reader would have an event stream, and says so by name."""
@@ -64,46 +62,23 @@ class Feed:
             return moved.response()
         if request.method == "HEAD":
             return Response(media_type=MEDIA_TYPE)
-        if self.open >= STREAMS_OPEN_MAX or self.pulse.is_over:
+        if self.room.is_full(STREAMS_OPEN_MAX) or self.pulse.is_over:
             return problem(503, "too many streams are open", headers={"Retry-After": str(RETRY_AFTER_S)})
-        return _Stream(self, place)
+        reader = _Reader(self, place)
+        return EventStream(self.room, reader.follow, stalled=reader.stalled, stall_max_s=STALL_MAX_S)
 
 
-class _Stream(Response):
-    """One reader's stream."""
-
-    media_type = MEDIA_TYPE
+class _Reader:
+    """Where one reader is, and what it is told."""
 
     def __init__(self, feed: Feed, place: Place) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]  # nobody knows it
         self._feed = feed
         self._place = place
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        feed = self._feed
-        feed.open += 1
-        try:
-            async with asyncio.TaskGroup() as group:
-                listening = group.create_task(_until_gone(receive))
-                sending = group.create_task(self._send(send))
-                await asyncio.wait([listening, sending], return_when=asyncio.FIRST_COMPLETED)
-                listening.cancel()
-                sending.cancel()
-        finally:
-            feed.open -= 1
+    def stalled(self) -> None:
+        log.warning("feed.stalled", stream=self._place.stream, position=self._place.position)
 
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        try:
-            await _part(send, b"retry: %d\n\n" % RETRY_MS)
-            last = await self._follow(send)
-            async with asyncio.timeout(STALL_MAX_S):
-                await send({"type": "http.response.body", "body": last})
-        except TimeoutError:
-            log.warning("feed.stalled", stream=self._place.stream, position=self._place.position)
-
-    async def _follow(self, send: Send) -> bytes:
+    async def follow(self, say: Say) -> bytes:
         """Send what there is and what comes; returns what to end with."""
         feed, clock = self._feed, self._feed.clock
         ends_at = clock.monotonic() + LIFE_MAX_S
@@ -119,12 +94,12 @@ class _Stream(Response):
                         if not entries:
                             await confirm(connection, self._place)
                     if entries:
-                        await _part(send, events(self._place, entries))
+                        await say(events(self._place, entries))
                         said_at = clock.monotonic()
                         continue
                     while not await self._has_grown(grown) and clock.monotonic() < ends_at:
                         if clock.monotonic() - said_at >= HEARTBEAT_EVERY_S:
-                            await _part(send, b":\n\n")
+                            await say(b":\n\n")
                             said_at = clock.monotonic()
         except (Changed, Forgotten) as moved:
             return b"event: problem\ndata: %b\n\n" % bytes(moved.response().body)
@@ -168,13 +143,3 @@ def _is_text(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-async def _part(send: Send, content: bytes) -> None:
-    async with asyncio.timeout(STALL_MAX_S):
-        await send({"type": "http.response.body", "body": content, "more_body": True})
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

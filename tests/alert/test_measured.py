@@ -19,7 +19,7 @@ async def test_open_alerts_are_counted_by_rule_and_notices_by_channel(engine: As
     metrics = Metrics()
     metrics.noticed("ops", "failed")
     await metrics.counting.tell(engine)
-    rendered = metrics.render(await look(engine, now=NOW, streams_max=10), now=NOW).decode()
+    rendered = metrics.render(await look(engine, now=NOW, sources={}, streams_max=10), now=NOW).decode()
     series = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(rendered)

@@ -16,7 +16,7 @@ from bridge.follow.follower import Follower
 from bridge.ingest.followed import Appended, Chapter
 from bridge.sim.poloniex_v3 import KIT
 from bridge.sources.loud import Loud
-from bridge.store import follows
+from bridge.store import stance
 from tests.follow.playing import BRISK, CLOCK, Playing
 from tests.sim.market_dialect import Running, running
 from tests.sources.poloniex_v3.recorded import SYMBOL
@@ -119,7 +119,7 @@ async def is_past_its_gap(slow: Slow) -> bool:
 async def check_counts(slow: Slow, engine: AsyncEngine) -> None:
     """What was dropped is said in the log of the bridge and on record, the same number of times."""
     async with engine.connect() as connection:
-        on_record = {row.stream_id: row.dropped for row in await follows.listing(connection)}
+        on_record = {one.stream.id: one.follow.dropped for one in await stance.listing(connection) if one.follow}
     stream = await slow.seen.stream(TRADES)
     assert stream is not None
     assert on_record[stream.id] == slow.dropped[stream.name] > 0

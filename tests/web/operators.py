@@ -100,6 +100,10 @@ class Bridge:
     deliverer: Deliverer
     directory: Directory
 
+    @property
+    def address(self) -> str:
+        return str(self.client.base_url)
+
     async def call(self, method: str, path: str, given: object = None, *, status: int = 200, **headers: str) -> Any:
         """The answer as JSON, which must have this status."""
         content = None if given is None else json.dumps(given)
@@ -121,15 +125,21 @@ class Bridge:
 
 @asynccontextmanager
 async def operated(
-    engine: AsyncEngine, *, file: Mapping[str, Destination] | None = None, keys: tuple[str, ...] | None = None
+    engine: AsyncEngine,
+    *,
+    file: Mapping[str, Destination] | None = None,
+    keys: tuple[str, ...] | None = None,
+    token: str | None = None,
+    within_s: float = PATIENCE_S,
 ) -> AsyncIterator[Bridge]:
-    """A bridge whose operator calls from this machine."""
+    """A bridge whose operator calls from this machine, or with the ``token`` of the environment."""
     clock, post = ManualClock(START), Post()
     post.gate.set()
     settings = Settings(
         sources={},
         destinations=file or {},
         limits=LIMITS,
+        api_token=None if token is None else SecretStr(token),
         secret_key=tuple(SecretStr(key) for key in ((new_key(),) if keys is None else keys)),
     )
     await provision(settings, engine, clock)
@@ -145,12 +155,14 @@ async def operated(
         egress=post,
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, proxy_headers=False))
-    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve())
         while not server.started:
             await asyncio.wait([serving], timeout=0.01)
         address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE_S) as client:
+            if token is not None:
+                client.headers["authorization"] = f"Bearer {token}"
             yield Bridge(client, post, clock, deliverer, directory)
         server.should_exit = True
 

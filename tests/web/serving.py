@@ -1,6 +1,6 @@
 """The web side over a database, without a socket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from bridge.clock import Clock, ManualClock
 from bridge.config import Limits, Settings
+from bridge.config.playbatman import PlayBatman
 from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
 from bridge.web.app import web_app
@@ -17,6 +18,7 @@ from bridge.web.hooks import Hooks
 from tests.events import START
 
 LIMITS = Limits(log_page_max=50)
+SOURCE = PlayBatman(name="pb", venue="playbatman", rest_url="http://127.0.0.1:9", api_key=SecretStr("a-key"))
 
 
 class ClosedDoor:
@@ -27,11 +29,20 @@ class ClosedDoor:
 
 
 def app_of(
-    engine: AsyncEngine, *, token: str | None = None, clock: Clock | None = None, metrics: Metrics | None = None
+    engine: AsyncEngine,
+    *,
+    token: str | None = None,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    keys: Sequence[str] = (),
 ) -> ASGIApp:
     clock = clock or ManualClock(START)
     settings = Settings(
-        sources={}, destinations={}, limits=LIMITS, api_token=None if token is None else SecretStr(token)
+        sources={"pb": SOURCE},
+        destinations={},
+        limits=LIMITS,
+        api_token=None if token is None else SecretStr(token),
+        secret_key=tuple(SecretStr(key) for key in keys),
     )
     hooks = Hooks({}, ClosedDoor(), clock)
     return web_app(
@@ -52,9 +63,10 @@ async def reading(
     peer: str = "127.0.0.1",
     clock: Clock | None = None,
     metrics: Metrics | None = None,
+    keys: Sequence[str] = (),
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client at ``peer``."""
-    app = app_of(engine, token=token, clock=clock, metrics=metrics)
+    app = app_of(engine, token=token, clock=clock, metrics=metrics, keys=keys)
     transport = httpx.ASGITransport(app=app, client=(peer, 40_000), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

@@ -77,4 +77,6 @@ async def test_time_streams_are_measured_in_seconds_and_by_axis(engine: AsyncEng
     assert series["bridge_stream_remarks_total", (("kind", "late"), fills)] == 2
     assert ("bridge_stream_lag", (fills,)) not in series, "no numbers, no lag in numbers"
     labels = {name for _, pairs in series for name, _ in pairs}
-    assert labels <= {"stream", "axis", "kind", "transport", "age"}, "labels hold configured names and fixed words"
+    assert labels <= {"source", "stream", "axis", "kind", "transport", "age"}, (
+        "labels hold configured names and fixed words"
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from bridge.clock import ManualClock, SystemClock
 from bridge.config import Settings
 from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
+from bridge.store import connections, leases
 from bridge.store.engine import make_engine
 from bridge.web.app import web_app
 from tests.cli.rows import fill
@@ -111,6 +113,19 @@ async def test_metrics_are_read_from_rows_and_from_this_process(engine: AsyncEng
     assert series["bridge_socket_state", (("source", "pb"), ("state", "connected"))] == 1
     assert series["bridge_socket_state", (("source", "pb"), ("state", "disconnected"))] == 0
     assert len(series) < 150, "the number of series is bounded by what is configured"
+
+
+async def test_sources_are_measured_as_they_are_configured_whatever_rows_were_left_by_others(
+    engine: AsyncEngine,
+) -> None:
+    at = SystemClock().now()
+    async with engine.begin() as connection:
+        await connections.put(connection, source="former", state="connected", detail="", now=at)
+        await leases.take(connection, name="source:former", holder="a", now=at, until=at + timedelta(minutes=5))
+    async with reading(engine, clock=SystemClock()) as client:
+        told = (await client.get("/metrics")).text
+    assert 'bridge_source_attended{source="pb"} 0\n' in told, "nobody ever held it: that is no reason to be silent"
+    assert "former" not in told, "nobody is to be woken for a source that was taken out"
 
 
 @asynccontextmanager

@@ -20,8 +20,10 @@ from bridge.core.event import Kind
 from bridge.egress import HttpEgress
 from bridge.store.engine import make_engine
 from bridge.store.tokens import Scope
+from bridge.store.vault import Vault
 from bridge.web import openapi
 from bridge.web.app import routes_of
+from bridge.web.operating import Operating
 from bridge.web.pulse import Pulse
 from tests.cli.rows import on
 from tests.followed import EXECUTION, TRADES, declare, tell, turn
@@ -62,7 +64,8 @@ def documented() -> set[tuple[str, str]]:
 def test_every_route_is_documented_and_nothing_else_is() -> None:
     clock = ManualClock(START)
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1/none")
-    by_scope = routes_of(engine, Settings(sources={}, destinations={}), clock, HttpEgress(clock), Pulse())
+    operating = Operating(engine, clock, Vault(), {})
+    by_scope = routes_of(engine, Settings(sources={}, destinations={}), clock, HttpEgress(clock), Pulse(), operating)
     there = {
         (route.path.replace(":int}", "}"), method)
         for routes in by_scope.values()

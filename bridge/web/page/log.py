@@ -1,0 +1,134 @@
+"""The log of a stream: browsed in pages, and one entry in full with how it was heard and who was told."""
+
+from urllib.parse import quote, urlencode
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from bridge.clock import Clock
+from bridge.core.event import SEQUENCE_MAX, LogEntry
+from bridge.store import hearing, log
+from bridge.store.digests import Bounds
+from bridge.store.tokens import Scope
+from bridge.web import parameters
+from bridge.web.destinations import Routes
+from bridge.web.page.live import Context, Live
+from bridge.web.page.rows import line_of
+from bridge.web.pull import Reads, bounds_of, name_of
+
+PAGE = 50
+PREVIEW_CHARS = 160
+PAYLOAD_CHARS_MAX = 200_000
+LISTED_MAX = 50
+FORGOTTEN = "what was before has been deleted"
+
+
+class Log:
+    """The pages below ``/streams/{stream}/log``."""
+
+    def __init__(self, live: Live, reads: Reads, clock: Clock) -> None:
+        self._live = live
+        self._reads = reads
+        self._clock = clock
+
+    def routes(self) -> Routes:
+        """By the scope that they need."""
+        log = "/streams/{stream}/log"
+        return {
+            Scope.READ: [
+                Route(f"{log}/find", self.find),
+                self._live.page(log, "log.html", self.browse, blocks=("log",)),
+                self._live.page(f"{log}/{{position:int}}", "entry.html", self.entry, blocks=("deliveries",)),
+            ]
+        }
+
+    async def browse(self, request: Request) -> Context:
+        """A page of entries, the newest first: the end of the log, or what follows ``after``."""
+        parameters.only(request, "after")
+        after = parameters.whole(request, "after", default=None, least=0, most=SEQUENCE_MAX)
+        async with self._reads.connection() as connection:
+            line = await line_of(connection, request, self._clock)
+            bounds = await bounds_of(connection, line.name)
+            begin = bounds.position - PAGE if after is None else min(after, bounds.position)
+            begin = max(begin, bounds.forgotten)
+            entries = await _entries(connection, bounds, begin, PAGE)
+        last = entries[-1].position if entries else begin
+        return {
+            "line": line,
+            "entries": [(entry, _preview(entry)) for entry in reversed(entries)],
+            "bounds": bounds,
+            "older": f"?{urlencode({'after': max(begin - PAGE, bounds.forgotten)})}"
+            if begin > bounds.forgotten
+            else None,
+            "newer": f"?{urlencode({'after': last})}" if last < bounds.position else None,
+            "at_end": after is None,
+        }
+
+    async def find(self, request: Request) -> Response:
+        """Go to the page that begins with a position, or with a number of the venue's."""
+        parameters.only(request, "position", "sequence", "epoch")
+        wanted = {name: given for name, given in request.query_params.items() if given}
+        position = (
+            parameters.whole(request, "position", default=1, least=1, most=SEQUENCE_MAX)
+            if "position" in wanted
+            else None
+        )
+        async with self._reads.connection() as connection:
+            bounds = await bounds_of(connection, name_of(request))
+            if position is None and "sequence" in wanted:
+                epoch = parameters.whole(request, "epoch", default=1, least=1, most=2**31 - 1)
+                sequence = parameters.whole(request, "sequence", default=1, least=1, most=SEQUENCE_MAX)
+                assert epoch is not None
+                assert sequence is not None
+                position = await hearing.position_of(connection, stream_id=bounds.id, epoch=epoch, sequence=sequence)
+                if position is None:
+                    raise HTTPException(404, "no entry tells of this number, nor of any above it in its epoch")
+        query = "" if position is None else f"?{urlencode({'after': position - 1})}"
+        return RedirectResponse(f"/streams/{quote(bounds.name, safe='')}/log{query}", 303)
+
+    async def entry(self, request: Request) -> Context:
+        """One entry in full. Raises HTTPException where there is none."""
+        parameters.only(request)
+        position = int(request.path_params["position"])
+        async with self._reads.connection() as connection:
+            bounds = await bounds_of(connection, name_of(request))
+            if position <= bounds.forgotten or position > bounds.position:
+                raise HTTPException(404, FORGOTTEN if 0 < position <= bounds.forgotten else "there is no such entry")
+            [entry] = await _entries(connection, bounds, position - 1, 1)
+            place = {"stream_id": bounds.id, "position": position, "limit": LISTED_MAX}
+            deliveries = await hearing.deliveries(connection, **place)
+            attempts = await hearing.attempts(connection, **place)
+            sightings = await hearing.sightings(connection, stream_id=bounds.id, event_id=entry.event_id)
+            variants = (
+                []
+                if entry.sequence is None
+                else await hearing.variants(
+                    connection, stream_id=bounds.id, epoch=entry.epoch, sequence=entry.sequence, limit=LISTED_MAX
+                )
+            )
+        return {
+            "stream": bounds.name, "bounds": bounds, "entry": entry, "payload": shown(entry.payload),
+            "deliveries": deliveries, "attempts": attempts, "sightings": sightings, "variants": variants,
+        }  # fmt: skip
+
+
+async def _entries(connection: AsyncConnection, bounds: Bounds, after: int, limit: int) -> list[LogEntry]:
+    return await log.read(connection, stream_id=bounds.id, stream=bounds.name, after=after, limit=limit)
+
+
+def _preview(entry: LogEntry) -> str:
+    told = entry.payload[: PREVIEW_CHARS * 4].decode(errors="replace")
+    return told if len(told) <= PREVIEW_CHARS else f"{told[: PREVIEW_CHARS - 1]}…"
+
+
+def shown(payload: bytes) -> str:
+    """The payload with its own signs and numbers, on lines of their own where it is JSON; not all of a long one."""
+    try:
+        told = msgspec.json.format(payload, indent=2).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = payload.decode(errors="replace")
+    return told if len(told) <= PAYLOAD_CHARS_MAX else f"{told[:PAYLOAD_CHARS_MAX]}…"

@@ -1,0 +1,79 @@
+"""What all pages have: the policy, the words for what cannot be shown, and a browser that is content with both."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from playwright.async_api import Browser
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.browsing import SCHEMES, Scheme, tab
+from tests.web.listening import listening
+from tests.web.serving import reading
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_answer_forbids_what_it_does_not_need(engine: AsyncEngine) -> None:
+    async with reading(engine) as client:
+        for path, status in (("/", 200), ("/nowhere", 404), ("/?what=1", 400)):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            policy = answer.headers["content-security-policy"]
+            assert policy.startswith("default-src 'none';")
+            assert "unsafe" not in policy
+            assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == (
+                "no-store",
+                "nosniff",
+            )
+
+
+def test_a_wheel_brings_templates_style_and_script(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    made = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    packed = set(ZipFile(wheel).namelist())
+    parts = [path for folder in ("templates", "static") for path in (root / "bridge/web/page" / folder).iterdir()]
+    assert len(parts) > 10
+    assert {str(path.relative_to(root)) for path in parts} <= packed
+
+
+async def test_style_and_script_are_kept_by_browsers_until_they_change(engine: AsyncEngine) -> None:
+    async with reading(engine, token="right") as client:
+        page = (await client.get("/nowhere")).text
+        for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript"), ("mark.svg", "image/svg+xml")):
+            [address] = set(re.findall(rf'"(/static/{re.escape(name)}\?v=[0-9a-f]{{16}})"', page))
+            answer = await client.get(address)
+            assert answer.headers["content-type"].startswith(kind)
+            assert "immutable" in answer.headers["cache-control"]
+            other = await client.get(f"/static/{name}?v=older")
+            assert (other.headers["cache-control"], other.content) == ("no-cache", answer.content)
+        assert (await client.get("/static/page.py")).status_code == 404
+
+
+async def test_who_may_not_come_in_is_told_so_and_sees_nothing(engine: AsyncEngine) -> None:
+    async with reading(engine, token="right") as client:
+        without = await client.get("/")
+        assert without.status_code in (303, 401)
+        assert "Overview" not in without.text
+        assert (await client.get("/", headers={"Authorization": "Bearer right"})).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_a_fault_is_a_page_like_any_other(engine: AsyncEngine, browser: Browser, scheme: Scheme) -> None:
+    async with listening(engine) as place, tab(browser, place.address, scheme=scheme) as opened:
+        answer = await opened.page.goto("/?what=%3Cscript%3Ealert(1)%3C/script%3E")
+        assert answer is not None
+        assert answer.status == 400
+        await opened.accessible()
+        await opened.looked_at(f"fault-{scheme}")
+        opened.said.clear()  # the browser says that the answer was a 400
