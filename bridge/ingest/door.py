@@ -21,6 +21,7 @@ from bridge.ingest.transaction import Committed, commit, commit_plain
 from bridge.store import follows, streams, sweeps
 from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
+from bridge.store.finish import Finished
 
 _Waiting = tuple[Submission, Answer]
 
@@ -37,7 +38,7 @@ class _Lane:
     events_waiting: int = 0
     busy: bool = False
     unsettled: bool = True  # a predecessor may have been killed in the middle of a long stretch
-    last: Committed | None = None  # since then nothing has failed; another process may have committed
+    last: Finished | None = None  # since then nothing has failed; another process may have committed
 
     def take(self, events_max: int) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -234,7 +235,7 @@ class Door:
         if committed is None:
             async with connection.transaction():
                 committed = await commit(connection, lane.spec, lane.stream_id, batch, now=now, walk=lane.unsettled)
-        lane.last = committed
+        lane.last = Finished(committed.stream, committed.version)  # and not what was told: it may be large
         lane.unsettled = committed.unsettled
         self._on_commit(committed)
         return committed

@@ -17,7 +17,7 @@ from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
 from bridge.store import events, evidence, gaps, sightings, streams, sweeps, variants
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
-from bridge.store.finish import finished
+from bridge.store.finish import Finished, finished
 from bridge.store.plain import Foreseen, Unforeseen
 from bridge.store.sightings import Match
 from bridge.store.streams import Stream
@@ -27,13 +27,17 @@ from bridge.store.streams import Stream
 class Committed:
     """What a transaction did.
 
-    ``told`` counts events by transport, ``remarks`` the entries that are no plain events, by kind.
+    ``entries`` were appended, in their order, ``completed_by`` says what had been missing before: the transport that
+    told of it, or what is known in its place. ``told`` counts events by transport, ``remarks`` the entries that are
+    no plain events, by kind.
     ``unsettled`` says that more is complete than one transaction may settle. ``version`` is that of the stream's row.
     """
 
     stream: Stream
     version: int
     appended: int
+    entries: Sequence[Entry]
+    completed_by: str
     told: dict[str, int]
     remarks: dict[str, int]
     unsettled: bool
@@ -63,13 +67,14 @@ class _Transaction:
 
     def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
         """What became of each submission."""
+        outcome = self.outcome
         return self.batch.receipts(
             submissions,
             fresh=self.fresh,
             late=self.late,
-            conflicts=self.outcome.conflicts,
+            conflicts=outcome.conflicts,
             sightings=self.sighted,
-            held=self.outcome.held,
+            held=outcome.held,
         )
 
 
@@ -112,6 +117,8 @@ async def commit(
         stream=after,
         version=version,
         appended=after.position - before.position,
+        entries=told,
+        completed_by=_completed_by(work, before, findings),
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
@@ -120,7 +127,7 @@ async def commit(
 
 
 async def commit_plain(
-    connection: Executes, spec: StreamSpec, last: Committed, submissions: Sequence[Submission], *, now: datetime
+    connection: Executes, spec: StreamSpec, last: Finished, submissions: Sequence[Submission], *, now: datetime
 ) -> Committed | None:
     """``commit`` and its transaction in one statement, where all it needs is known since ``last``.
 
@@ -171,6 +178,17 @@ def _with(stream: Stream, finding: Finding) -> Stream:
     if finding.settle_s is not None:
         stream = replace(stream, settle_s=finding.settle_s)
     return stream
+
+
+def _completed_by(work: _Transaction, before: Stream, findings: Sequence[Finding]) -> str:
+    """What the frontier had waited for: a transport, or a verdict; empty where this transaction does not tell."""
+    missing = before.frontier
+    if missing is None:
+        return ""
+    if missing in work.fresh:
+        return work.batch.first[missing].transport.value
+    found = (item for finding in findings for item in finding.evidence if missing in item.span)
+    return next((item.verdict for item in found), "")
 
 
 async def _recover_sealed(work: _Transaction) -> None:
@@ -231,7 +249,9 @@ async def _tell_late(work: _Transaction) -> None:
     lateness_s = 0.0
     for number in late:
         kind = Kind.RECOVERED if number in lost else Kind.LATE
-        work.entries.append(Entry(kind, number, work.batch.first[number].event.digest))
+        event = work.batch.first[number].event
+        entry = Entry(kind, number, event.digest, event_id=event.event_id, received_at=work.now)
+        work.entries.append(entry)
         next_at = await events.next_received(connection, stream_id=stream.id, epoch=stream.epoch, sequence=number)
         if kind is Kind.LATE and next_at is not None:
             lateness_s = max(lateness_s, (work.now - next_at).total_seconds())

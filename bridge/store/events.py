@@ -26,6 +26,7 @@ class Pending(NamedTuple):
     digest: bytes
     occurred_at: datetime | None
     received_at: datetime
+    event_id: str
 
 
 INSERT = text("""
@@ -50,7 +51,7 @@ SELECT payload FROM events WHERE stream_id = :stream_id AND epoch = :epoch AND s
 """)
 
 _PENDING = text("""
-SELECT sequence, digest, occurred_at, received_at FROM events
+SELECT sequence, digest, occurred_at, received_at, event_id FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :frontier
 ORDER BY sequence LIMIT :limit
 """)

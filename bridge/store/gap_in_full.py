@@ -4,21 +4,22 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from bridge.core.span import Span
 from bridge.store import evidence, gaps, reads
 from bridge.store.direct import Executes
-from bridge.store.evidence import OnRecord
+from bridge.store.evidence import Recorded
 from bridge.store.gaps import Gap, moments
 from bridge.store.reads import Read
 
 EVIDENCE_MAX = 1_000
-"""Rows of evidence that are told of one gap."""
+"""Rows of evidence that are looked at from the beginning of the gap on."""
 
 
 class GapInFull(NamedTuple):
-    """Evidence and reads are the newest first."""
+    """The evidence is in the order in which it was found, the reads are the newest first."""
 
     gap: Gap
-    evidence: Sequence[OnRecord]
+    evidence: Sequence[Recorded]
     reads: Sequence[Read]
 
     def fields(self) -> dict[str, Any]:
@@ -34,10 +35,10 @@ async def read(
     conn: Executes, *, stream_id: int, gap_id: int, before: int | None = None, limit: int
 ) -> GapInFull | None:
     """The gap of that id, if the stream has one; at most ``limit`` reads, with ``before`` only older ones."""
-    gap = await gaps.one(conn, stream_id=stream_id, gap_id=gap_id)
+    gap = await gaps.read(conn, stream_id=stream_id, gap_id=gap_id)
     if gap is None:
         return None
-    known = await evidence.over(
-        conn, stream_id=stream_id, epoch=gap.epoch, lowest=gap.first, highest=gap.last, limit=EVIDENCE_MAX
+    known = await evidence.touching(
+        conn, stream_id=stream_id, epoch=gap.epoch, span=Span.inclusive(gap.first, gap.last), limit=EVIDENCE_MAX
     )
     return GapInFull(gap, known, await reads.of_gap(conn, gap_id=gap_id, before=before, limit=limit))

@@ -285,8 +285,8 @@ async def page(conn: Executes, *, stream_id: int, before: int | None, limit: int
     return [Gap(*row) for row in rows]
 
 
-async def one(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
-    """The gap of that id, if it is the stream's."""
+async def read(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
+    """One gap of the stream."""
     row = (await conn.execute(_ONE, {"stream_id": stream_id, "id": gap_id})).one_or_none()
     return None if row is None else Gap(*row)
 

@@ -18,6 +18,16 @@ from tests.web.listening import Heard, heard, listening
 pytestmark = pytest.mark.anyio
 
 OVERVIEW = "/live?page=%2F"
+STREAM = "/live?page=%2Fstreams%2Fpb.events"
+
+THREE_CHANGES = """
+one => new Promise(done => {
+  const began = Date.now();
+  let left = 3;
+  new MutationObserver(() => --left || done(Date.now() - began)).observe(one, { childList: true, subtree: true });
+})
+"""
+"""How long it takes until the text of an element has changed three times."""
 
 
 async def ids_until_beat(events: AsyncIterator[Heard]) -> list[str]:
@@ -91,13 +101,13 @@ async def test_many_who_watch_one_page_are_one_reader_that_holds_no_connection(
     try:
         async with listening(narrow, within_s=40) as place, place.client() as client:
             event.listen(narrow.sync_engine, "before_cursor_execute", count)
-            async with client.stream("GET", OVERVIEW) as one:
+            async with client.stream("GET", STREAM) as one:
                 await ids_until_beat(heard(one))
                 alone, statements = statements, 0
             async with (
-                client.stream("GET", OVERVIEW) as one,
-                client.stream("GET", OVERVIEW) as two,
-                client.stream("GET", OVERVIEW) as three,
+                client.stream("GET", STREAM) as one,
+                client.stream("GET", STREAM) as two,
+                client.stream("GET", STREAM) as three,
             ):
                 await asyncio.gather(*(ids_until_beat(heard(answer)) for answer in (one, two, three)))
                 assert statements <= 2 * alone
@@ -162,15 +172,14 @@ async def test_what_somebody_types_and_where_they_are_outlives_a_change(
 
 
 async def test_a_countdown_counts_without_being_sent_anew(engine: AsyncEngine, browser: Browser) -> None:
-    await fill(engine)
+    day = await fill(engine)
     async with listening(engine, within_s=50) as place, tab(browser, place.address) as opened:
-        await opened.page.goto("/")
-        time = opened.page.locator("#gaps time[data-countdown]").first
-        before = await time.text_content()
-        assert before is not None
-        assert before.startswith("in 30m")
-        await expect(time).not_to_have_text(before)
-        assert (await time.text_content() or "").startswith("in 30m")
+        await opened.page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
+        time = opened.page.locator("#gap time[data-countdown]").first
+        await expect(time).to_contain_text("in 30m")
+        took_ms = await time.evaluate(THREE_CHANGES)
+        assert took_ms < live.BEAT_EVERY_S * 1000, "it did not wait to be told"
+        await expect(time).to_contain_text("in 30m")
 
 
 async def test_a_connection_that_is_lost_is_shown_and_found_again(engine: AsyncEngine, browser: Browser) -> None:
@@ -180,7 +189,8 @@ async def test_a_connection_that_is_lost_is_shown_and_found_again(engine: AsyncE
         await page.goto("/")
         state = page.locator("#live")
         await expect(state).to_have_text("live")
-        place.pulse.end()
+        async with page.expect_response(lambda answer: answer.status == 503):
+            place.pulse.end()
         await expect(state).to_contain_text("connecting again")
         place.pulse.is_over = False
         await expect(state).to_have_text("live", timeout=20_000)

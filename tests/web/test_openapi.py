@@ -25,6 +25,7 @@ from bridge.web import openapi
 from bridge.web.app import routes_of
 from bridge.web.operating import Operating
 from bridge.web.pulse import Pulse
+from bridge.web.reports import Reports
 from tests.cli.rows import on
 from tests.followed import EXECUTION, TRADES, declare, tell, turn
 from tests.logs import START, append_events, append_told
@@ -65,7 +66,8 @@ def test_every_route_is_documented_and_nothing_else_is() -> None:
     clock = ManualClock(START)
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1/none")
     operating = Operating(engine, clock, Vault(), {})
-    by_scope = routes_of(engine, Settings(sources={}, destinations={}), clock, HttpEgress(clock), Pulse(), operating)
+    settings, reports = Settings(sources={}, destinations={}), Reports(engine, page_max=50)
+    by_scope = routes_of(engine, settings, clock, HttpEgress(clock), Pulse(), operating, reports)
     there = {
         (route.path.replace(":int}", "}"), method)
         for routes in by_scope.values()
