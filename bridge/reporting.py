@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import structlog
+from anyio.to_thread import run_sync
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
@@ -20,10 +20,12 @@ from bridge.core.retry import backoff_s
 from bridge.core.tracing import HEADER
 from bridge.deliver.limits import Posting
 from bridge.egress import Egress
-from bridge.report import Period, Report, make
+from bridge.report import Period, Written, make
+from bridge.report.brief import brief_of
+from bridge.report.shape import Report
 from bridge.store import reports
 from bridge.store.engine import store_errors
-from bridge.store.reports import Notice
+from bridge.store.reports import Kept, Notice
 
 log = structlog.get_logger()
 
@@ -93,21 +95,22 @@ class Reporting:
     async def _keep(self, period: Period) -> bool:
         with store_errors():
             async with self._engine.execution_options(isolation_level="REPEATABLE READ").connect() as conn:
-                report = await make(conn, period)
+                report = await make(conn, period, now=self._clock.now())
+        body = await run_sync(reports.packed, report.chunks())
         names = [policy.name for policy in self._policies() if policy.reports]
         with store_errors():
             async with self._engine.begin() as conn:
                 kept = await reports.keep(
                     conn,
-                    since=report.since,
-                    until=report.until,
+                    since=period.since,
+                    until=period.until,
                     digest=report.digest,
-                    body=msgspec.json.encode(report),
+                    body=body,
                     names=names,
                     now=self._clock.now(),
                 )
         if kept:
-            log.info("report.made", day=f"{period.since:%Y-%m-%d}", digest=report.digest, streams=len(report.streams))
+            log.info("report.made", day=f"{period.since:%Y-%m-%d}", digest=report.digest)
         return kept
 
     async def _tell(self) -> int:
@@ -119,11 +122,20 @@ class Reporting:
                 due = await reports.take(
                     conn, list(wanted), now=now, until=now + timedelta(seconds=lease_s), limit=limits.notices_max
                 )
-        return sum([await self._post(notice, wanted[notice.destination]) for notice in due])
+        briefs = {kept: await self._brief(kept) for kept in dict.fromkeys(notice.report for notice in due)}
+        told_of = [(notice, report) for notice in due if (report := briefs[notice.report]) is not None]
+        return sum([await self._post(notice, wanted[notice.destination], report) for notice, report in told_of])
 
-    async def _post(self, notice: Notice, policy: DestinationPolicy) -> bool:
+    async def _brief(self, kept: Kept) -> Report | None:
+        """What a report says in all, read once however many are told of it; None if it is deleted by now."""
+        with store_errors():
+            async with self._engine.connect() as conn:
+                body = await reports.body(conn, since=kept.since, until=kept.until)
+        return None if body is None else await run_sync(lambda: brief_of(Written.of(reports.unpacked(body))).report)
+
+    async def _post(self, notice: Notice, policy: DestinationPolicy, report: Report) -> bool:
         now = self._clock.now()
-        content = told(msgspec.json.decode(notice.body, type=Report), now)
+        content = told(report, now)
         identity = f"{TYPE}:{policy.name}:{notice.report.since.isoformat()}:{notice.report.digest}"
         headers = envelope.notice_headers(
             STREAM,

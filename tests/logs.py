@@ -8,6 +8,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.core.event import Kind, digest_of
+from bridge.core.lag import Lag
 from bridge.store import streams
 from bridge.store.entries import Entry
 from bridge.store.finish import finish
@@ -64,7 +65,7 @@ async def append_told(engine: AsyncEngine, name: str, kind: Kind, data: bytes) -
 
 
 async def _append(conn: AsyncConnection, stream: Stream, told: Sequence[Entry]) -> None:
-    await finish(conn, stream, entries=told, told=Counter(), first=Counter(), now=START)
+    await finish(conn, stream, entries=told, told=Counter(), first=Counter(), lag=Lag(), now=START)
 
 
 async def _locked(conn: AsyncConnection, name: str) -> Stream:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,10 +17,12 @@ from bridge.core.tracing import Sampling, traceparent
 from bridge.report import Period, make
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
+from bridge.store import reports
 from bridge.traces.posting import Posting
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
 from tests.logs import START, append_events
+from tests.report.reading import bytes_of
 from tests.test_retention import NoPause
 from tests.traces.keeping import Kept
 from tests.web.serving import reading
@@ -178,6 +179,26 @@ async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(
     assert len(post.sent) == 1
 
 
+async def test_a_report_is_read_once_however_many_are_told_of_it_and_one_that_is_gone_is_told_to_nobody(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.advance(3600 + 900)
+    both = reporter(engine, post, clock, lambda: [policy("ledger", reports=True), policy("audit", reports=True)])
+    reads: list[object] = []
+    body = reports.body
+
+    async def counted(conn: Any, **period: Any) -> bytes | None:
+        reads.append(period)
+        return await body(conn, **period) if len(reads) == 1 else None
+
+    monkeypatch.setattr(reports, "body", counted)
+    assert await both.tick() == 3
+    assert (len(post.sent), len(reads)) == (2, 1)
+    await ask(engine, f"UPDATE report_notices SET due_at = '{START.isoformat()}', told_at = NULL RETURNING 1")
+    assert await both.tick() == 0
+    assert len(post.sent) == 2
+
+
 async def test_two_workers_make_one_report_and_tell_it_once(
     engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
 ) -> None:
@@ -195,7 +216,7 @@ async def test_what_is_kept_is_what_was_made_even_if_the_log_has_changed_since(
     clock.advance(3600 + 900)
     await reporting.tick()
     async with engine.connect() as conn:
-        made = msgspec.json.encode(await make(conn, Period.of(MIDNIGHT, NEXT)))
+        made = bytes_of(await make(conn, Period.of(MIDNIGHT, NEXT), now=clock.now()))
     await ask(engine, "UPDATE hours SET events = events + 1 RETURNING 1")
     async with reading(engine) as client:
         assert (await client.get("/v1/reports/2026-02-18")).content == made

@@ -1,6 +1,8 @@
 """``bridge report``: what became of every number in a period, for whoever signs the day."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,14 +16,16 @@ from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
-from bridge.report import Period, Report, make
+from bridge.report import Period, Written, make
+from bridge.report.brief import brief_of
 from bridge.report.forms import FORMS
-from bridge.report.shape import DestinationReport, StreamReport
+from bridge.report.shape import DestinationReport, Report, StreamReport
+from bridge.report.telling import ROWS_MAX, bounds, duration
 
 DAY = timedelta(days=1)
 COLUMNS = (
     *("stream", "complete", "assigned", "events", "void", "lost", "open", "late", "recovered", "conflicts"),
-    *("gaps", "p95", "webhook", "socket", "replay", "position"),
+    *("gaps", "superseded", "p95", "most behind", "behind", "webhook", "socket", "replay", "position"),
 )
 DELIVERY_COLUMNS = (
     *("destination", "delivered", "first try", "attempts", "p50", "p99", "owed", "oldest"),
@@ -62,22 +66,24 @@ def register(app: typer.Typer, edge: Edge) -> None:
         output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to, if it is no table.")] = None,
     ) -> None:
         """What became of every number in a period. Exit code 1 if something was lost, or contradicts itself."""
-        period = period_of(day, since, until, now=SystemClock().now())
+        now = SystemClock().now()
+        period = period_of(day, since, until, now=now)
+        if output is None and form is Format.PDF and sys.stdout.isatty():
+            raise BridgeError("a PDF is not for a terminal: name a file with --output")
 
-        async def read(engine: AsyncEngine) -> Report:
+        async def read(engine: AsyncEngine) -> Written:
             async with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
-                return await make(connection, period, glob=stream, destination=destination)
+                return await make(connection, period, now=now, glob=stream, destination=destination)
 
         made = with_database(edge.settings(), read)
         if form is Format.TABLE:
-            _print(made)
-        elif output is None and form is Format.PDF and sys.stdout.isatty():
-            raise BridgeError("a PDF is not for a terminal: name a file with --output")
-        elif output is None:
-            typer.echo(FORMS[form].write(made), nl=form is Format.JSON)
+            _print(brief_of(made).report)
         else:
-            output.write_bytes(FORMS[form].write(made))
-        if any(_is_bad(one) for one in made.streams):
+            with nullcontext(typer.get_binary_stream("stdout")) if output is None else output.open("wb") as out:
+                out.writelines(FORMS[form].write(made))
+            if output is None and form is Format.JSON:
+                typer.echo()
+        if any(_is_bad(one) for one in made.streams()):
             raise typer.Exit(PROBLEM)
 
 
@@ -110,11 +116,7 @@ def _print(report: Report) -> None:
     reasons = sorted({stream.why for stream in report.streams if stream.why is not None})
     for reason in reasons:
         typer.echo(f"no completeness: {reason}")
-    for stream in report.streams:
-        for lost in stream.gaps.lost:
-            typer.echo(
-                f"lost: {stream.stream} epoch {lost.epoch}, {lost.axis} {lost.first} to {lost.last}: {lost.lost}"
-            )
+    _print_losses(report.streams)
     for stream in report.streams:
         audits = stream.audits
         if audits.fresh or audits.conflicts or audits.unlisted:
@@ -125,6 +127,17 @@ def _print(report: Report) -> None:
     typer.echo(f"digest {report.digest}")
 
 
+def _print_losses(streams: Sequence[StreamReport]) -> None:
+    """Each with its evidence, as many as somebody reads; the others are in every other form."""
+    lost = [(stream.stream, one) for stream in streams for one in stream.gaps.lost]
+    for stream, one in lost[:ROWS_MAX]:
+        begin, end, much = bounds(one)
+        typer.echo(f"lost: {stream} epoch {one.epoch}, {begin} to {end}: {much}: {show.plain(one.evidence)}")
+    more = sum(stream.gaps.lost_more for stream in streams) + max(0, len(lost) - ROWS_MAX)
+    if more:
+        typer.echo(f"lost: {more:,} more ranges")
+
+
 def _row(stream: StreamReport) -> list[object]:
     counts, ended = stream.counts, stream.ended
     percent = None if stream.complete_percent is None else f"{stream.complete_percent:g} %"
@@ -132,7 +145,8 @@ def _row(stream: StreamReport) -> list[object]:
     return [
         *(stream.stream, percent, counts.assigned, counts.events, counts.void, counts.lost),
         *(None if ended is None or counts.void is None else ended.open, counts.late, counts.recovered),
-        *(counts.conflicts, stream.gaps.opened, None if slowest is None else show.seconds(slowest)),
+        *(counts.conflicts, stream.gaps.opened, counts.superseded, None if slowest is None else duration(slowest)),
+        *(duration(stream.lag.most_s), duration(stream.lag.at_end_s)),
         *(counts.webhook.told, counts.websocket.told, counts.replay.told, None if ended is None else ended.position),
     ]
 

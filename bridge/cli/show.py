@@ -17,7 +17,9 @@ CELL_CHARS_MAX = 160
 NUMBERS = frozenset(
     {"id", "epoch", "frontier", "head", "lag", "position", "gaps", "unmatched", "first", "last", "reads"}
 )
-NUMBERS |= {"found", "lost", "behind", "failures", "dropped", "complete"}
+NUMBERS |= {"found", "lost", "behind", "failures", "dropped", "complete", "assigned", "events", "void", "open"}
+NUMBERS |= {"late", "recovered", "conflicts", "superseded", "most behind", "webhook", "socket", "replay", "p95"}
+NUMBERS |= {"delivered", "first try", "attempts", "p50", "p99", "owed", "parked", "expired"}
 """Columns that are flush right."""
 
 

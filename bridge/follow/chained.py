@@ -14,6 +14,7 @@ from bridge.core.timeline import micros, moment
 from bridge.follow import words
 from bridge.follow.hole import Hole
 from bridge.follow.limits import FollowLimits
+from bridge.follow.pace import Pace
 from bridge.ingest.followed import Chapter, GapTurn, Saying
 
 
@@ -35,6 +36,7 @@ class ChainedStream:
     _last_number: int | None = None
     _hole: Hole | None = None
     _ended: list[GapTurn] = field(default_factory=list)
+    _pace: Pace = field(default_factory=Pace)
     _heard: Counter[str] = field(default_factory=Counter)
     _dropped: int = 0
     _began_us: int | None = None
@@ -83,7 +85,9 @@ class ChainedStream:
 
     def alive(self, until_us: int) -> None:
         """Everything that the venue had said before ``until_us`` was heard."""
+        self._pace.shows(until_us)
         if self.hears and not self.sequel.broken:
+            self._moves()
             # Stamps may be floored: what is told to be missing begins that much earlier.
             self.settled_us = max(self.settled_us or 0, until_us - int(self.channel.settle_s * 1_000_000))
 
@@ -112,9 +116,16 @@ class ChainedStream:
 
     def _time_of(self, told: Told) -> int | None:
         at_us = None if told.event.occurred_at is None else micros(told.event.occurred_at)
-        if self._hole is not None and at_us is not None:
-            self._hole.widen(at_us)
+        if at_us is not None:
+            self._pace.shows(at_us)
+            if self._hole is not None:
+                self._hole.widen(at_us)
         return at_us
+
+    def _moves(self) -> None:
+        """What is settled is about to be more: how far it is behind by now."""
+        if self.settled_us is not None:
+            self._pace.moves(self.settled_us)
 
     # What is told
 
@@ -145,6 +156,8 @@ class ChainedStream:
             heard=self._heard,
             dropped=self._dropped,
             gaps=gaps,
+            lag_us=self._pace.take(),
+            behind_us=None if self._hole is None else self._pace.behind_us(self._hole.first_us),
         )
         self._heard, self._dropped, self._began_us = Counter(), 0, None
         return chapter
@@ -169,6 +182,7 @@ class ChainedStream:
                 if self._hole is not None:
                     self._hole.lose(max(1, (at_us or 0) - self._hole.first_us), step.reason)
         if at_us is not None and steps:
+            self._moves()
             self._began_us = at_us if self.settled_us is None else self._began_us
             self.settled_us = max(self.settled_us or 0, at_us)
         if self.sequel.broken:

@@ -75,3 +75,8 @@ class Hole:
                 healed_by="+".join(sorted(self.found)) or None,
             ),
         )
+
+
+def confirmed(*, asked_before: bool, brought_nothing: bool) -> bool:
+    """Whether an answer proves: lists lag, and pages come short, so a second one has to agree with the first."""
+    return asked_before and brought_nothing

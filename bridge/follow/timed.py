@@ -13,8 +13,9 @@ from bridge.core.event import Kind, Transport
 from bridge.core.span import Span
 from bridge.core.timeline import Heard, Step, Timeline, micros, moment
 from bridge.follow import words
-from bridge.follow.hole import Hole
+from bridge.follow.hole import Hole, confirmed
 from bridge.follow.limits import FollowLimits
+from bridge.follow.pace import Pace
 from bridge.follow.twins import Twins
 from bridge.follow.values import Values
 from bridge.ingest.followed import Chapter, GapTurn, Saying
@@ -46,6 +47,7 @@ class TimedStream:
     overflowed: bool = False
     _hole: Hole | None = None
     _twins: Twins = field(default_factory=Twins)
+    _pace: Pace = field(default_factory=Pace)
     _values: Values = field(init=False)
     _heard: Counter[str] = field(default_factory=Counter)
     _dropped: int = 0
@@ -102,6 +104,7 @@ class TimedStream:
 
     def alive(self, until_us: int) -> None:
         """Everything that the venue had said before ``until_us`` was heard."""
+        self._pace.shows(until_us)
         if self.timeline is not None and self.hears_from_us is not None:
             self.timeline.cover(self.hears_from_us, until_us - self.settle_us)
 
@@ -162,6 +165,7 @@ class TimedStream:
         """The first stretch that is not proven and will not be by what is heard now; None where there is none."""
         if self.timeline is None:
             return None
+        self._pace.shows(now_us)
         start_us = self.timeline.reached_us
         end_us = now_us - self.lag_us if self.hears_from_us is None else self.hears_from_us
         end_us = min(end_us, self.timeline.covered_from_us(start_us) or end_us)
@@ -240,6 +244,7 @@ class TimedStream:
         """What may be written now, and is to be written before the next; None where there is nothing."""
         if self.timeline is None:
             return None
+        self._pace.moves(self.timeline.frontier_us)
         steps = self.timeline.settle(limit)
         sayings = [saying for step in steps for saying in self._sayings(step)]
         gaps = self._turns()
@@ -253,6 +258,8 @@ class TimedStream:
             heard=self._heard,
             dropped=self._dropped,
             gaps=gaps,
+            lag_us=self._pace.take(),
+            behind_us=None if self._hole is None else self._pace.behind_us(self.timeline.frontier_us),
         )
         self._heard, self._dropped, self._began_us = Counter(), 0, None
         return chapter
@@ -265,9 +272,7 @@ class TimedStream:
             self._hole.gap_id = gap_id
 
     def _turns(self) -> list[GapTurn]:
-        assert self.timeline is not None
-        hole = self._hole
-        if hole is None:
+        if (hole := self._hole) is None or self.timeline is None:
             return []
         if self.timeline.frontier_us >= hole.last_us:
             self._hole = None
@@ -290,8 +295,3 @@ class TimedStream:
         key, before, _ = step.told.step
         known = self._values.follow(step.told.step, at_us)
         return [saying] if known is None else [words.of_broken_value(key, known[0], before, known[1], at_us), saying]
-
-
-def confirmed(*, asked_before: bool, brought_nothing: bool) -> bool:
-    """Whether an answer proves: lists lag, and pages come short, so a second one has to agree with the first."""
-    return asked_before and brought_nothing

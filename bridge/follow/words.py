@@ -42,4 +42,5 @@ def of_broken_value(key: str, expected: str, told: str, from_us: int, to_us: int
 
 
 def _gap(data: dict[str, object]) -> Saying:
-    return Saying(Kind.GAP, data=json.dumps(data, separators=(",", ":")).encode())
+    said = json.dumps(data, separators=(",", ":")).encode()
+    return Saying(Kind.GAP, data=said, superseded=data["reason"] == "superseded")

@@ -7,11 +7,12 @@ believes: whoever was overtaken by another follower writes nothing.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event, Kind, Transport
+from bridge.core.lag import Lag
 from bridge.store import events, follows, gaps, streams
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
@@ -27,12 +28,16 @@ class Overtaken(BridgeError):
 
 
 class Saying(NamedTuple):
-    """One entry to append: an event that somebody told, or words of the bridge's own as JSON ``data``."""
+    """One entry to append: an event that somebody told, or words of the bridge's own as JSON ``data``.
+
+    ``superseded``: they tell of a stretch that a snapshot stands for.
+    """
 
     kind: Kind
     event: Event | None = None
     transport: Transport | None = None
     data: bytes = b""
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,8 @@ class GapTurn:
 class Chapter:
     """What is to be appended after ``position``, and how far the stream is then.
 
-    ``heard`` counts what was heard by each transport, repetitions included.
+    ``heard`` counts what was heard by each transport, repetitions included. ``lag_us``: how far the stream was behind
+    the venue's time at most since the chapter before; ``behind_us``: how far it is, where a gap holds it up.
     """
 
     position: int
@@ -72,6 +78,8 @@ class Chapter:
     heard: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     gaps: Sequence[GapTurn] = ()
+    lag_us: int = 0
+    behind_us: int | None = None
 
 
 class Appended(NamedTuple):
@@ -100,7 +108,16 @@ async def append(connection: Executes, stream_id: int, chapter: Chapter, *, now:
         anchored_at=chapter.settled_until or stream.anchored_at,
     )
     first = Counter(transport.value for _, transport in heard)
-    saved = await finish(connection, stream, entries=entries, told=chapter.heard, first=first, now=now)
+    saved = await finish(
+        connection,
+        stream,
+        entries=entries,
+        told=chapter.heard,
+        first=first,
+        superseded=sum(saying.superseded for saying in chapter.sayings),
+        lag=_lag(chapter, now),
+        now=now,
+    )
     await follows.save(
         connection,
         stream_id=stream_id,
@@ -111,11 +128,18 @@ async def append(connection: Executes, stream_id: int, chapter: Chapter, *, now:
     return Appended(saved, gap_id)
 
 
+def _lag(chapter: Chapter, now: datetime) -> Lag:
+    """By our own clock: the venue's may show something else, and only the distance counts."""
+    behind_us = chapter.behind_us
+    since = None if behind_us is None else now - timedelta(microseconds=behind_us)
+    return Lag(chapter.lag_us // 1_000, since)
+
+
 def _numbered(sayings: Sequence[Saying], first: int) -> tuple[list[tuple[Event, Transport]], list[Entry]]:
     """The events with their numbers from ``first`` on, and all entries in order."""
     heard: list[tuple[Event, Transport]] = []
     entries: list[Entry] = []
-    for kind, event, transport, data in sayings:
+    for kind, event, transport, data, _ in sayings:
         if event is None or transport is None:
             entries.append(Entry.told(kind, data))
             continue

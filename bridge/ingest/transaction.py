@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bridge.core.coverage import Coverage
 from bridge.core.event import Kind
+from bridge.core.lag import Lag
 from bridge.ingest import epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
@@ -111,6 +112,7 @@ async def commit(
         entries=told,
         told=work.batch.told,
         first=Counter(work.batch.first[number].transport.value for number in work.fresh),
+        lag=Lag.between(before.behind_since, settled.stream.behind_since, now),
         now=now,
     )
     return Committed(

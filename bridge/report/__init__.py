@@ -2,6 +2,6 @@
 
 from bridge.report.making import STREAMS_MAX, make
 from bridge.report.period import HOUR, PERIOD_MAX, Period
-from bridge.report.shape import Report
+from bridge.report.written import Written
 
-__all__ = ["HOUR", "PERIOD_MAX", "STREAMS_MAX", "Period", "Report", "make"]
+__all__ = ["HOUR", "PERIOD_MAX", "STREAMS_MAX", "Period", "Written", "make"]

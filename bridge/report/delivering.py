@@ -1,6 +1,6 @@
 """What a report says of destinations: hours as they were counted, cursors as the period left them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 
@@ -14,24 +14,28 @@ from bridge.store.direct import Executes
 
 DESTINATIONS_MAX = 1_000
 ACKNOWLEDGED_MAX = 1_000
+HOURS_MAX = 250_000
 
 
 async def delivering(
     conn: Executes, period: Period, *, glob: str, stream_ids: Sequence[int]
-) -> list[DestinationReport]:
+) -> AsyncIterator[DestinationReport]:
     """The destinations whose names match ``glob``, by name, as far as they are about these streams.
 
     Raises:
-        BridgeError: there are too many destinations for one report.
+        BridgeError: there are too many destinations, or hours of them, for one report.
     """
     found = await destinations.named(conn, limit=DESTINATIONS_MAX + 1)
     if len(found) > DESTINATIONS_MAX:
         raise BridgeError(f"more than {DESTINATIONS_MAX:,} destinations: ask for some of them")
-    return [
-        await _destination(conn, period, name, destination_id, stream_ids)
-        for name, destination_id in found.items()
-        if fnmatchcase(name, glob)
-    ]
+    wanted = {name: destination_id for name, destination_id in found.items() if fnmatchcase(name, glob)}
+    rows = len(wanted) * ((period.until - period.since) // HOUR)
+    if rows > HOURS_MAX:
+        raise BridgeError(
+            f"{rows:,} hours of destinations are too many: ask for a shorter period, or for some of them"
+        )
+    for name, destination_id in wanted.items():
+        yield await _destination(conn, period, name, destination_id, stream_ids)
 
 
 async def _destination(

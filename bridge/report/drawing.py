@@ -6,7 +6,6 @@ the same bytes.
 """
 
 import io
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -18,6 +17,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from bridge.report.brief import Brief
 from bridge.report.shape import Report, StreamReport
 
 mpl.rcParams.update({"svg.hashsalt": "bridge", "svg.fonttype": "none", "hatch.linewidth": 0.6})
@@ -41,11 +41,12 @@ _WIDTH_IN, _DPI = 10.0, 150
 _BAR_DAYS_MIN = 1 / 24 / 30
 
 
-def charts(report: Report, *, line: str = LINE) -> dict[str, Figure]:
+def charts(brief: Brief, *, line: str = LINE) -> dict[str, Figure]:
     """The charts for which there is something to draw, by title. ``line`` is the colour of what is in the back."""
+    report = brief.report
     drawn = {
         "Gaps, from opened to ended": _timeline(report, line),
-        "Events heard an hour, by transport": _heard(report, line),
+        "Events heard an hour, by transport": _heard(brief, line),
         "From heard to delivered, an hour": _latency(report, line),
     }
     return {title: figure for title, figure in drawn.items() if figure is not None}
@@ -96,19 +97,14 @@ def _timeline(report: Report, line: str) -> Figure | None:
     return figure
 
 
-def _heard(report: Report, line: str) -> Figure | None:
-    counts = {way: Counter[datetime]() for way in WAYS}
-    for stream in report.streams:
-        for hour in stream.hours:
-            for way, counted in counts.items():
-                counted[hour.hour] += getattr(hour.counts, way).told
-    hours = sorted({hour for counted in counts.values() for hour, told in counted.items() if told})
+def _heard(brief: Brief, line: str) -> Figure | None:
+    hours = sorted({hour for counted in brief.heard.values() for hour, told in counted.items() if told})
     if not hours:
         return None
-    figure, axes = _axes(report, line, height_in=2.8)
+    figure, axes = _axes(brief.report, line, height_in=2.8)
     below = [0] * len(hours)
     for way, (colour, hatch) in WAYS.items():
-        told = [counts[way][hour] for hour in hours]
+        told = [brief.heard[way].get(hour, 0) for hour in hours]
         left = [_num(hour) for hour in hours]
         axes.bar(
             left, told, bottom=below, width=HOUR_DAYS * 0.9, align="edge", color=colour, hatch=hatch, edgecolor=INK,

@@ -3,11 +3,12 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bridge.report import drawing, telling
-from bridge.report.shape import Report
+from bridge.report.brief import Brief
 
 
-def html_of(report: Report) -> str:
+def html_of(brief: Brief) -> str:
     """The file. The same report gives the same bytes."""
+    report = brief.report
     environment = Environment(
         loader=PackageLoader("bridge.report"),
         autoescape=True,
@@ -17,7 +18,7 @@ def html_of(report: Report) -> str:
     )
     charts = [
         {"title": title, "says": f"{title}. The figures are in the tables below.", "svg": drawing.svg_of(figure)}
-        for title, figure in drawing.charts(report).items()
+        for title, figure in drawing.charts(brief).items()
     ]
     return environment.get_template("report.html").render(
         title=telling.title_of(report),

@@ -1,30 +1,26 @@
-"""Making a report: hours as they were counted, gaps as they stood at its end. No event and no entry is read."""
+"""Making a report: hours as they were counted, gaps as they stood at its end, and what the log says is lost.
+
+No event is read, and of the log nothing but the entries that tell of a loss.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from bridge.core.errors import BridgeError
 from bridge.report.auditing import audited
+from bridge.report.counting import lag_of, lines_of, standing_of, sum_of
 from bridge.report.delivering import delivering
+from bridge.report.losing import range_of
 from bridge.report.period import HOUR, Period
-from bridge.report.shape import (
-    Counts,
-    GapBar,
-    GapCounts,
-    GapLine,
-    Heard,
-    HourLine,
-    LostRange,
-    Report,
-    Standing,
-    StreamReport,
-    sealed,
-)
-from bridge.store import gap_figures, hours, streams
+from bridge.report.shape import Counts, GapBar, GapCounts, GapLine, GapTurns, StreamReport
+from bridge.report.written import Writing, Written
+from bridge.store import gap_figures, hours, losses, streams
 from bridge.store.direct import Executes
 from bridge.store.gap_figures import Figures
 from bridge.store.hours import Hour
+from bridge.store.losses import Loss
 from bridge.store.streams import Stream
 
 STREAMS_MAX = 10_000
@@ -32,16 +28,17 @@ HOURS_MAX = 250_000
 PIECE = 200
 """Of so many streams at once the database is asked."""
 LOST_MAX = 1_000
+LOST_IN_ALL_MAX = 20_000
 BARS_MAX = 200
 BARS_IN_ALL_MAX = 20_000
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
 NOTHING_PASSED = "no number was settled in this period"
 
 
-async def make(conn: Executes, period: Period, *, glob: str = "*", destination: str = "*") -> Report:
+async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*", destination: str = "*") -> Written:
     """The report of the streams whose names match ``glob``, and of the destinations that match ``destination``.
 
-    The caller's transaction is what it sees.
+    The caller's transaction is what it sees. ``now`` matters to a period that is not over: what lags, lags until now.
 
     Raises:
         BridgeError: there are too many streams, hours or destinations for one report.
@@ -53,34 +50,56 @@ async def make(conn: Executes, period: Period, *, glob: str = "*", destination: 
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
         raise BridgeError(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
-    told: list[StreamReport] = []
+    writing = Writing(period.since, period.until)
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
+    lost_left = LOST_IN_ALL_MAX
     for at in range(0, len(wanted), PIECE):
         piece = wanted[at : at + PIECE]
-        told += await audited(conn, piece, await _streams(conn, piece, period, bars_max=bars_max), period)
-    sent = await delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted])
-    return sealed(Report(since=period.since, until=period.until, streams=told, destinations=sent))
+        made = await _streams(conn, piece, period, now, bars_max, lost_left)
+        for stream in await audited(conn, piece, made, period):
+            lost_left -= len(stream.gaps.lost)
+            writing.stream(stream)
+    async for one in delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted]):
+        writing.destination(one)
+    return writing.sealed()
 
 
-async def _streams(conn: Executes, piece: Sequence[Stream], period: Period, *, bars_max: int) -> list[StreamReport]:
+async def _streams(
+    conn: Executes, piece: Sequence[Stream], period: Period, now: datetime, bars_max: int, lost_max: int
+) -> list[StreamReport]:
     ids = [stream.id for stream in piece]
     before = await hours.before(conn, ids, since=period.since)
     read = defaultdict[str, list[Hour]](list)
     for hour in await hours.read(conn, ids, since=period.since, until=period.until):
         read[hour.stream].append(hour)
-    figures = await gap_figures.figures(
-        conn, ids, since=period.since, until=period.until, lost_max=LOST_MAX, bars_max=bars_max
-    )
-    return [_stream(one, before.get(one.name), read[one.name], figures[one.id]) for one in piece]
+    figures = await gap_figures.figures(conn, ids, since=period.since, until=period.until, bars_max=bars_max)
+    # What the log says in the period is between where it stood when the period began, and when it ended.
+    told = {
+        one.id: (before[one.name].position if one.name in before else 0, read[one.name][-1].position)
+        for one in piece
+        if any(hour.gaps for hour in read[one.name])
+    }
+    lost = await losses.read(conn, told, each_max=LOST_MAX, in_all_max=lost_max)
+    return [
+        _stream(one, before.get(one.name), read[one.name], figures[one.id], lost.get(one.id, ()), period, now)
+        for one in piece
+    ]
 
 
-def _stream(stream: Stream, before: Hour | None, read: Sequence[Hour], figures: Figures) -> StreamReport:
+def _stream(
+    stream: Stream,
+    before: Hour | None,
+    read: Sequence[Hour],
+    figures: Figures,
+    lost: Sequence[Loss],
+    period: Period,
+    now: datetime,
+) -> StreamReport:
     numbered = stream.numbering == "venue"
-    lines, last = [], before
-    for hour in read:
-        lines.append(HourLine(hour.hour, _counts([hour], last, numbered=numbered), _standing(hour)))
-        last = hour
-    counts = _counts(read, before, numbered=numbered)
+    last = read[-1] if read else before
+    turns = {hour: GapTurns(*counted) for hour, counted in figures.turns.items()}
+    lines = lines_of(read, before, turns, numbered=numbered, period=period, now=now)
+    counts = sum_of(lines, numbered=numbered)
     percent, why = _completeness(counts)
     return StreamReport(
         stream=stream.name,
@@ -89,62 +108,25 @@ def _stream(stream: Stream, before: Hour | None, read: Sequence[Hour], figures: 
         complete_percent=percent,
         why=why,
         counts=counts,
-        began=None if before is None else _standing(before),
-        ended=None if last is None else _standing(last),
+        began=None if before is None else standing_of(before),
+        ended=None if last is None else standing_of(last),
         hours=lines,
-        gaps=_gaps(figures),
+        gaps=_gaps(figures, lost, counts),
         unmatched=figures.unmatched,
+        lag=lag_of(lines, last, period=period, now=now),
     )
 
 
-def _gaps(figures: Figures) -> GapCounts:
-    in_all = sum(line.gaps for line in figures.ended if line.state == "lost")
+def _gaps(figures: Figures, lost: Sequence[Loss], counts: Counts) -> GapCounts:
     return GapCounts(
         opened=figures.opened,
         open=figures.open,
         closed=[GapLine(*line) for line in figures.ended],
-        lost=[LostRange(*one) for one in figures.lost],
-        lost_more=max(0, in_all - len(figures.lost)),
+        lost=[range_of(one) for one in lost],
+        lost_more=max(0, counts.gaps - counts.superseded - len(lost)),
         timeline=[GapBar(*bar) for bar in figures.bars],
         timeline_more=figures.bars_in_all - len(figures.bars),
     )
-
-
-def _counts(read: Sequence[Hour], before: Hour | None, *, numbered: bool) -> Counts:
-    """What ``read`` comes to, which follows ``before``."""
-    end = read[-1] if read else before
-    void = _grown(end, before, "void")
-    lost = _grown(end, before, "lost")
-    open_more = _grown(end, before, "open")
-    events = sum(hour.events for hour in read)
-    return Counts(
-        assigned=events + void + lost + open_more if numbered else None,
-        events=events,
-        void=void if numbered else None,
-        lost=lost if numbered else None,
-        open_more=open_more if numbered else None,
-        late=sum(hour.late for hour in read),
-        recovered=sum(hour.recovered for hour in read),
-        conflicts=sum(hour.conflicts for hour in read),
-        gaps=sum(hour.gaps for hour in read),
-        webhook=_heard(read, "webhook"),
-        websocket=_heard(read, "websocket"),
-        replay=_heard(read, "replay"),
-    )
-
-
-def _grown(end: Hour | None, before: Hour | None, name: str) -> int:
-    return int(getattr(end, name, 0)) - int(getattr(before, name, 0))
-
-
-def _heard(read: Sequence[Hour], way: str) -> Heard:
-    told = sum(getattr(hour, way) for hour in read)
-    first = sum(getattr(hour, f"first_{way}") for hour in read)
-    return Heard(told, first, told - first)
-
-
-def _standing(hour: Hour) -> Standing:
-    return Standing(hour.epoch, hour.frontier, hour.head, hour.open, hour.position, hour.chain.hex())
 
 
 def _completeness(counts: Counts) -> tuple[float | None, str | None]:

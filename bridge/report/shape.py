@@ -1,13 +1,15 @@
-"""What a report says, as it is written to JSON. Times are UTC; ``since`` is in the period and ``until`` is not."""
+"""What a report says, as it is written to JSON. Times are UTC; ``since`` is in the period and ``until`` is not.
 
-import hashlib
+What has a default is not in reports that were kept before it was counted.
+"""
+
 from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, gc=False):
     """Of one transport: how many events it told, how many of them it told first, and how many were repetitions."""
 
     told: int
@@ -15,13 +17,14 @@ class Heard(msgspec.Struct, frozen=True):
     again: int
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a stretch of time came to.
 
     ``assigned`` numbers are each in one class: told in their turn (``events``), never given out (``void``), gone for
     good (``lost``), or not settled yet, which is ``open_more`` than at the beginning, or fewer if negative. The four
     are None where the venue numbers nothing. ``late`` and ``recovered`` were told after their turn: taken for void,
-    or for lost. ``gaps`` counts entries of the log that name what is missing.
+    or for lost; they stay in that class. ``gaps`` counts entries of the log that name what is missing, and
+    ``superseded`` those of them whose stretch a snapshot stands for.
     """
 
     assigned: int | None
@@ -33,12 +36,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     recovered: int
     conflicts: int
     gaps: int
+    superseded: int = 0
     webhook: Heard
     websocket: Heard
     replay: Heard
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """A stream at the end of an hour. ``chain`` is the value at ``position``; ``open`` counts unsettled numbers."""
 
     epoch: int
@@ -49,10 +53,37 @@ class Standing(msgspec.Struct, frozen=True):
     chain: str
 
 
-class HourLine(msgspec.Struct, frozen=True):
+class Lag(msgspec.Struct, frozen=True, gc=False):
+    """How long the frontier stood before a hole or a doubt at most, and how long it had stood when the time ended.
+
+    Where the bridge numbers the events: how far it was behind the venue's time.
+    """
+
+    most_s: float = 0.0
+    at_end_s: float = 0.0
+
+
+class GapTurns(msgspec.Struct, frozen=True, gc=False):
+    """How many gaps opened in an hour, and how many ended in it as what."""
+
+    opened: int = 0
+    recovered: int = 0
+    void: int = 0
+    superseded: int = 0
+    lost: int = 0
+
+
+NO_LAG, NO_TURNS = Lag(), GapTurns()
+
+
+class HourLine(msgspec.Struct, frozen=True, gc=False):
+    """An hour in which something was stored, gaps opened or ended, or the frontier stood before a hole."""
+
     hour: datetime
     counts: Counts
     standing: Standing
+    lag: Lag = NO_LAG
+    gaps: GapTurns = NO_TURNS
 
 
 class GapLine(msgspec.Struct, frozen=True):
@@ -67,15 +98,20 @@ class GapLine(msgspec.Struct, frozen=True):
 
 
 class LostRange(msgspec.Struct, frozen=True):
-    """A gap that ended with something lost. ``axis``: ``sequence``, or ``time`` in milliseconds since 1970."""
+    """What is gone for good, as the log tells of it. ``axis``: ``sequence``, or ``time`` in milliseconds since 1970.
+
+    ``closed_at`` is when that was decided and ``position`` where the log says so. ``evidence`` is who or what says
+    that it can be had no more, in at most 300 characters.
+    """
 
     epoch: int
     first: int
     last: int
     axis: str
     lost: int
-    opened_at: datetime
     closed_at: datetime
+    position: int | None = None
+    evidence: str = ""
 
 
 class GapBar(msgspec.Struct, frozen=True):
@@ -88,8 +124,10 @@ class GapBar(msgspec.Struct, frozen=True):
 
 
 class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """``open``: how many were so when the period ended. ``lost`` names at most 1,000; ``lost_more`` counts others.
+    """``open``: how many were so when the period ended.
 
+    ``lost`` names at most 1,000 ranges of a stream, and 20,000 in all; ``lost_more`` counts others, and those whose
+    entry retention has deleted.
     ``timeline`` has the gaps that were open at some time of the period: at most 200 of a stream, and fewer where
     there are more than a hundred streams; ``timeline_more`` counts others.
     """
@@ -136,6 +174,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     hours: Sequence[HourLine]
     gaps: GapCounts
     unmatched: int
+    lag: Lag = NO_LAG
     audits: AuditCounts = AuditCounts()
 
 
@@ -199,12 +238,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     since: datetime
     until: datetime
-    streams: Sequence[StreamReport]
+    streams: Sequence[StreamReport] = ()
     destinations: Sequence[DestinationReport] = ()
     digest: str = ""
-
-
-def sealed(report: Report) -> Report:
-    """The report with its own digest."""
-    bare = msgspec.structs.replace(report, digest="")
-    return msgspec.structs.replace(report, digest=hashlib.sha256(msgspec.json.encode(bare)).hexdigest())

@@ -2,15 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from bridge.report.shape import DestinationHour, HourLine, Report, StreamReport
+from bridge.report.shape import DestinationHour, HourLine, StreamReport
+from bridge.report.written import Written
 
 COLUMNS = (
     *("stream", "hour", "assigned", "events", "void", "lost", "open_more", "late", "recovered", "conflicts", "gaps"),
     *("webhook_told", "webhook_first", "websocket_told", "websocket_first", "replay_told", "replay_first"),
     *("epoch", "frontier", "head", "open", "position", "chain"),
+    *("superseded", "lag_s", "lag_at_end_s"),
+    *("gaps_opened", "gaps_recovered", "gaps_void", "gaps_superseded", "gaps_lost"),
 )
+ROWS_AT_ONCE = 1_000
 DELIVERY_COLUMNS = (
     *("destination", "hour", "delivered", "first_try", "attempts", "failed", "parked", "expired"),
     *("p50_ms", "p99_ms"),
@@ -18,14 +22,14 @@ DELIVERY_COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_of(report: Report) -> str:
+def csv_of(report: Written) -> Iterator[bytes]:
     """The hours of streams, as RFC 4180 has it, with a line of names. What is unknowable is empty."""
-    return _written(COLUMNS, (_row(stream, line) for stream in report.streams for line in stream.hours))
+    return _written(COLUMNS, (_row(stream, line) for stream in report.streams() for line in stream.hours))
 
 
-def deliveries_csv_of(report: Report) -> str:
+def deliveries_csv_of(report: Written) -> Iterator[bytes]:
     """The hours of destinations, likewise."""
-    rows = (_delivered(one.destination, line) for one in report.destinations for line in one.hours)
+    rows = (_delivered(one.destination, line) for one in report.destinations() for line in one.hours)
     return _written(DELIVERY_COLUMNS, rows)
 
 
@@ -35,13 +39,15 @@ def inert(text: str) -> str:
 
 
 def _row(stream: StreamReport, line: HourLine) -> list[object]:
-    counts, standing = line.counts, line.standing
+    counts, standing, gaps = line.counts, line.standing, line.gaps
     heard = [number for way in (counts.webhook, counts.websocket, counts.replay) for number in (way.told, way.first)]
     return [
         *(inert(stream.stream), line.hour.strftime("%Y-%m-%dT%H:%M:%SZ")),
         *(counts.assigned, counts.events, counts.void, counts.lost, counts.open_more),
         *(counts.late, counts.recovered, counts.conflicts, counts.gaps, *heard),
         *(standing.epoch, standing.frontier, standing.head, standing.open, standing.position, standing.chain),
+        *(counts.superseded, line.lag.most_s, line.lag.at_end_s),
+        *(gaps.opened, gaps.recovered, gaps.void, gaps.superseded, gaps.lost),
     ]
 
 
@@ -53,9 +59,15 @@ def _delivered(destination: str, line: DestinationHour) -> list[object]:
     ]
 
 
-def _written(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _written(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """In pieces of so many rows."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)
-    writer.writerows(rows)
-    return out.getvalue()
+    for nth, row in enumerate(rows, start=1):
+        writer.writerow(row)
+        if nth % ROWS_AT_ONCE == 0:
+            yield out.getvalue().encode()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue().encode()

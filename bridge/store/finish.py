@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from bridge.core.chain import link
+from bridge.core.lag import Lag
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.hours import added, values_of_hour
@@ -52,9 +53,14 @@ async def finish(
     told: Counter[str],
     first: Counter[str],
     now: datetime,
+    lag: Lag,
+    superseded: int = 0,
 ) -> Stream:
     """``finished``, for who does not go on from there."""
-    return (await finished(conn, stream, entries=entries, told=told, first=first, now=now)).stream
+    done = await finished(
+        conn, stream, entries=entries, told=told, first=first, superseded=superseded, lag=lag, now=now
+    )
+    return done.stream
 
 
 async def finished(
@@ -65,8 +71,13 @@ async def finished(
     told: Counter[str],
     first: Counter[str],
     now: datetime,
+    lag: Lag,
+    superseded: int = 0,
 ) -> Finished:
-    """Append ``entries`` after the stream's position, each chained to the one before; the stream as saved."""
+    """Append ``entries`` after the stream's position, each chained to the one before; the stream as saved.
+
+    ``superseded`` of them tell of what a snapshot stands for.
+    """
     epochs = [entry.epoch or stream.epoch for entry in entries]
     chain, chains = stream.chain, []
     for position, (entry, epoch) in enumerate(zip(entries, epochs, strict=True), start=stream.position + 1):
@@ -86,5 +97,6 @@ async def finished(
         "told": [told[transport] for transport in transports],
         "first": [first[transport] for transport in transports],
     }
-    values |= values_of_hour(now, kinds=Counter(entry.kind for entry in entries), told=told, first=first)
+    kinds = Counter(entry.kind for entry in entries)
+    values |= values_of_hour(now, kinds=kinds, told=told, first=first, superseded=superseded, lag=lag)
     return Finished(saved, (await conn.execute(FINISH, values)).scalar_one())

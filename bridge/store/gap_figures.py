@@ -1,8 +1,9 @@
 """Gaps, and sightings without a number, as a report counts them: as its period left them, whatever came since."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -21,18 +22,6 @@ class Ended(NamedTuple):
     max_s: float
 
 
-class Lost(NamedTuple):
-    """A gap that ended in the period with something lost; ``last`` is inclusive, in the unit of the gap's axis."""
-
-    epoch: int
-    first: int
-    last: int
-    axis: str
-    lost: int
-    opened_at: datetime
-    closed_at: datetime
-
-
 class Bar(NamedTuple):
     """A gap that was open at some time of the period, as the period left it."""
 
@@ -43,15 +32,18 @@ class Bar(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """A stream's gaps in a period: opened in it, open at its end, ended in it and how, and what was lost."""
+    """A stream's gaps in a period: opened in it, open at its end, ended in it and how.
+
+    ``turns`` counts by the hour: opened, recovered, void, superseded, lost.
+    """
 
     opened: int = 0
     open: int = 0
     ended: tuple[Ended, ...] = ()
-    lost: tuple[Lost, ...] = ()
     bars: tuple[Bar, ...] = ()
     bars_in_all: int = 0
     unmatched: int = 0
+    turns: Mapping[datetime, tuple[int, ...]] = MappingProxyType({})
 
 
 _COUNTS = text("""
@@ -70,12 +62,13 @@ FROM (SELECT stream_id, state, healed_by,
 GROUP BY stream_id, state, healed_by ORDER BY stream_id, state, healed_by NULLS FIRST
 """)
 
-_LOST = text("""
-SELECT stream_id, epoch, first, last, axis, lost, opened_at, closed_at FROM (
-    SELECT *, row_number() OVER (PARTITION BY stream_id ORDER BY closed_at, id) AS nth FROM gaps
-    WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND closed_at >= :since AND closed_at < :until
-      AND state = 'lost') AS told
-WHERE nth <= :limit ORDER BY stream_id, nth
+_TURNS = text("""
+SELECT stream_id, date_trunc('hour', at, 'UTC'), count(*) FILTER (WHERE turn = 'open'),
+       count(*) FILTER (WHERE turn = 'recovered'), count(*) FILTER (WHERE turn = 'void'),
+       count(*) FILTER (WHERE turn = 'superseded'), count(*) FILTER (WHERE turn = 'lost')
+FROM gaps CROSS JOIN LATERAL (VALUES (opened_at, 'open'), (closed_at, state)) AS turned (at, turn)
+WHERE stream_id = ANY (CAST(:stream_ids AS int[])) AND at >= :since AND at < :until
+GROUP BY 1, 2
 """)
 
 _BARS = text("""
@@ -98,15 +91,16 @@ GROUP BY stream_id
 
 
 async def figures(
-    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, lost_max: int, bars_max: int
+    conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime, bars_max: int
 ) -> dict[int, Figures]:
-    """The figures of these streams, by id; at most ``lost_max`` losses and ``bars_max`` bars of each, by time."""
+    """The figures of these streams, by id; at most ``bars_max`` bars of each, by time."""
     values = {"stream_ids": list(stream_ids), "since": since, "until": until}
-    ended, lost = defaultdict[int, list[Ended]](list), defaultdict[int, list[Lost]](list)
+    ended = defaultdict[int, list[Ended]](list)
     for row in await conn.execute(_ENDED, values):
         ended[row[0]].append(Ended(*row[1:]))
-    for row in await conn.execute(_LOST, {**values, "limit": lost_max}):
-        lost[row[0]].append(Lost(*row[1:]))
+    turns = defaultdict[int, dict[datetime, tuple[int, ...]]](dict)
+    for row in await conn.execute(_TURNS, values):
+        turns[row[0]][row[1]] = tuple(row[2:])
     bars, in_all = defaultdict[int, list[Bar]](list), dict[int, int]()
     for row in await conn.execute(_BARS, {**values, "limit": bars_max}):
         bars[row[0]].append(Bar(*row[2:]))
@@ -117,10 +111,10 @@ async def figures(
         one: Figures(
             *counted.get(one, (0, 0)),
             ended=tuple(ended[one]),
-            lost=tuple(lost[one]),
             bars=tuple(bars[one]),
             bars_in_all=in_all.get(one, 0),
             unmatched=unmatched.get(one, 0),
+            turns=turns[one],
         )
         for one in stream_ids
     }

@@ -4,13 +4,13 @@ An hour is the bridge's own clock's, in UTC. Counts are of the hour; the rest is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
 from bridge.core.event import Kind, Transport
+from bridge.core.lag import Lag
 from bridge.store.direct import Executes
 
 _KINDS = {
@@ -21,15 +21,17 @@ _KINDS = {
     "conflicts": Kind.CONFLICT,
 }
 _WAYS = tuple(way.value for way in (Transport.WEBHOOK, Transport.WEBSOCKET, Transport.REPLAY))
-COUNTS = (*_WAYS, *(f"first_{way}" for way in _WAYS), *_KINDS)
+COUNTS = (*_WAYS, *(f"first_{way}" for way in _WAYS), *_KINDS, "superseded")
 _STANDING = ("epoch", "frontier", "head", "position", "chain", "void", "lost")
+_COLUMNS = (*COUNTS, *_STANDING, "lag_ms", "behind_since")
 
 
-@dataclass(frozen=True, slots=True)
-class Hour:
+class Hour(NamedTuple):
     """A stream's hour: how often each transport told of an event and was the first to, and entries by kind.
 
-    From ``epoch`` on: how the stream stood at its end. ``void`` and ``lost`` are counted from the stream's beginning.
+    ``superseded``: of the ``gaps``, those that a snapshot stands for. From ``epoch`` on: how the stream stood at its
+    end. ``void`` and ``lost`` are counted from the stream's beginning. ``lag_ms``: how far the frontier was behind at
+    most before it moved on; ``behind_since``: what it stood before at the end, None where it stood before nothing.
     """
 
     stream: str
@@ -45,6 +47,7 @@ class Hour:
     late: int
     recovered: int
     conflicts: int
+    superseded: int
     epoch: int
     frontier: int | None
     head: int
@@ -52,11 +55,18 @@ class Hour:
     chain: bytes
     void: int
     lost: int
+    lag_ms: int
+    behind_since: datetime | None
 
     @property
     def open(self) -> int:
         """How many numbers are known to exist and not settled yet."""
         return 0 if self.frontier is None else self.head - self.frontier + 1
+
+    @property
+    def lag(self) -> Lag:
+        """How far it was behind, and what it stands before at the end."""
+        return Lag(self.lag_ms, self.behind_since)
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -65,14 +75,14 @@ def hour_of(moment: datetime) -> datetime:
 
 
 _READ = text(f"""
-SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in (*COUNTS, *_STANDING))}
+SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in _COLUMNS)}
 FROM hours h JOIN streams s ON s.id = h.stream_id
 WHERE h.stream_id = ANY (CAST(:stream_ids AS int[])) AND h.hour >= :since AND h.hour < :until
 ORDER BY s.name, h.hour
 """)
 
 _BEFORE = text(f"""
-SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in (*COUNTS, *_STANDING))}
+SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in _COLUMNS)}
 FROM streams s CROSS JOIN LATERAL (
     SELECT * FROM hours WHERE stream_id = s.id AND hour < :since ORDER BY hour DESC LIMIT 1) h
 WHERE s.id = ANY (CAST(:stream_ids AS int[])) ORDER BY s.name
@@ -82,24 +92,33 @@ WHERE s.id = ANY (CAST(:stream_ids AS int[])) ORDER BY s.name
 def added(verb: str, stream_id: str, source: str = "") -> str:
     """The statement that adds a transaction to its hour: ``VALUES``, or ``SELECT`` from a ``source``."""
     told = [stream_id, "CAST(:hour AS timestamptz)", *(f"CAST(:hour_{name} AS bigint)" for name in COUNTS)]
-    values = ", ".join((*told, *(f":{name}" for name in _STANDING)))
+    stood = (*(f":{name}" for name in _STANDING), "CAST(:lag_ms AS bigint)", "CAST(:behind_since AS timestamptz)")
+    values = ", ".join((*told, *stood))
     sums = [f"{name} = hours.{name} + excluded.{name}" for name in COUNTS]
-    stands = [f"{name} = excluded.{name}" for name in _STANDING]
+    stands = [f"{name} = excluded.{name}" for name in (*_STANDING, "behind_since")]
+    most = "lag_ms = greatest(hours.lag_ms, excluded.lag_ms)"
     return (
-        f"INSERT INTO hours (stream_id, hour, {', '.join((*COUNTS, *_STANDING))}) "
+        f"INSERT INTO hours (stream_id, hour, {', '.join(_COLUMNS)}) "
         + (f"VALUES ({values})" if verb == "VALUES" else f"SELECT {values} {source}")
-        + f" ON CONFLICT (stream_id, hour) DO UPDATE SET {', '.join((*sums, *stands))}"
+        + f" ON CONFLICT (stream_id, hour) DO UPDATE SET {', '.join((*sums, *stands, most))}"
     )
 
 
 def values_of_hour(
-    now: datetime, *, kinds: Mapping[Kind, int], told: Mapping[str, int], first: Mapping[str, int]
+    now: datetime,
+    *,
+    kinds: Mapping[Kind, int],
+    told: Mapping[str, int],
+    first: Mapping[str, int],
+    superseded: int,
+    lag: Lag,
 ) -> dict[str, Any]:
     """What ``added`` is to add, by the names of its parameters. Counters: what is missing is 0."""
     values: dict[str, Any] = {"hour": hour_of(now)}
     for way in _WAYS:
         values[f"hour_{way}"], values[f"hour_first_{way}"] = told.get(way, 0), first.get(way, 0)
-    return values | {f"hour_{name}": kinds.get(kind, 0) for name, kind in _KINDS.items()}
+    values |= {f"hour_{name}": kinds.get(kind, 0) for name, kind in _KINDS.items()}
+    return values | {"hour_superseded": superseded, "lag_ms": lag.most_ms, "behind_since": lag.since}
 
 
 async def read(conn: Executes, stream_ids: Sequence[int], *, since: datetime, until: datetime) -> list[Hour]:

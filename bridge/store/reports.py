@@ -1,7 +1,7 @@
 """Reports as they were made, kept to the byte, and who is to be told of each."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 ERROR_CHARS_MAX = 500
+PIECE_BYTES = 256 << 10
 
 
 class Kept(NamedTuple):
@@ -30,7 +31,6 @@ class Notice:
     destination_id: int
     destination: str
     attempts: int
-    body: bytes
 
 
 _KEEP = text("""
@@ -48,7 +48,7 @@ SELECT id, since, until, made_at, digest FROM reports
 WHERE CAST(:before AS bigint) IS NULL OR id < :before ORDER BY id DESC LIMIT :limit
 """)
 
-_BODY = text("SELECT body FROM reports WHERE since = :since AND until = :until")
+_PACKED = text("SELECT body FROM reports WHERE since = :since AND until = :until")
 
 _MISSING = text("""
 SELECT day FROM unnest(CAST(:days AS timestamptz[])) AS day
@@ -68,13 +68,31 @@ UPDATE report_notices n SET due_at = :until, attempts = n.attempts + 1
 FROM taken, reports r, destinations d
 WHERE n.report_id = taken.report_id AND n.destination_id = taken.destination_id AND r.id = n.report_id
   AND d.id = n.destination_id
-RETURNING r.id, r.since, r.until, r.made_at, r.digest, d.id, d.name, n.attempts, r.body
+RETURNING r.id, r.since, r.until, r.made_at, r.digest, d.id, d.name, n.attempts
 """)
 
 _END = text("""
 UPDATE report_notices SET due_at = :due_at, told_at = :told_at, error = :error
 WHERE report_id = :report_id AND destination_id = :destination_id
 """)
+
+
+def packed(pieces: Iterable[bytes]) -> bytes:
+    """A report's JSON as it is kept. It may take seconds: keep it out of a loop."""
+    packer = zlib.compressobj()
+    return b"".join([*map(packer.compress, pieces), packer.flush()])
+
+
+def unpacked(body: bytes) -> Iterator[bytes]:
+    """The JSON again, piece by piece. Likewise."""
+    unpacker = zlib.decompressobj()
+    rest = body
+    while rest or not unpacker.eof:
+        piece = unpacker.decompress(rest, PIECE_BYTES)
+        rest = unpacker.unconsumed_tail
+        if not piece and not rest:
+            break
+        yield piece
 
 
 async def keep(
@@ -87,8 +105,8 @@ async def keep(
     names: Sequence[str],
     now: datetime,
 ) -> bool:
-    """Keep a report, ``body`` as JSON, and let the destinations of these ``names`` be told. False: there is one."""
-    values = {"since": since, "until": until, "made_at": now, "digest": digest, "body": zlib.compress(body)}
+    """Keep a report, ``body`` as ``packed``; the destinations of these ``names`` are told. False: there is one."""
+    values = {"since": since, "until": until, "made_at": now, "digest": digest, "body": body}
     report_id = (await conn.execute(_KEEP, values)).scalar_one_or_none()
     if report_id is None:
         return False
@@ -107,9 +125,9 @@ async def listing(conn: AsyncConnection, *, before: int | None, limit: int) -> l
 
 
 async def body(conn: AsyncConnection, *, since: datetime, until: datetime) -> bytes | None:
-    """The JSON of the report of exactly that period, if one is kept."""
-    found = (await conn.execute(_BODY, {"since": since, "until": until})).scalar_one_or_none()
-    return None if found is None else zlib.decompress(found)
+    """The report of exactly that period, ``packed``, if one is kept."""
+    found: bytes | None = (await conn.execute(_PACKED, {"since": since, "until": until})).scalar_one_or_none()
+    return found
 
 
 async def take(
@@ -117,7 +135,7 @@ async def take(
 ) -> list[Notice]:
     """Take up what is due to be told to the destinations of these ``names``; it is due again at ``until``."""
     rows = (await conn.execute(_TAKE, {"names": list(names), "now": now, "until": until, "limit": limit})).all()
-    return [Notice(Kept(*row[:5]), row[5], row[6], row[7], zlib.decompress(row[8])) for row in rows]
+    return [Notice(Kept(*row[:5]), *row[5:]) for row in rows]
 
 
 async def told(conn: AsyncConnection, notice: Notice, *, now: datetime) -> None:

@@ -48,6 +48,11 @@ class Stream:
     forgotten_epoch: int = 1
     forgotten_below: int = 0
 
+    @property
+    def behind_since(self) -> datetime | None:
+        """What the frontier stands before, by when it showed: a hole, or a doubt of the numbering."""
+        return min((at for at in (self.stalled_at, self.suspect_at) if at is not None), default=None)
+
     def is_forgotten(self, epoch: int, sequence: int) -> bool:
         """Whether a number that is not stored was told long ago, or is told of too late to be told."""
         return (epoch, sequence) < (self.forgotten_epoch, self.forgotten_below)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 from bridge.clock import Clock
@@ -162,14 +161,12 @@ class TracedDoor(Door):
         audited: bool = False,
     ) -> Receipt:
         """As the door's own."""
-        taken_in = partial(
-            super().accept, stream, events, transport=transport, reread_below=reread_below, audited=audited
-        )
         told = self._hearing.begin(stream, events, transport, reread_below)
+        accepting = super().accept(stream, events, transport=transport, reread_below=reread_below, audited=audited)
         if told is None:
-            return await taken_in()
+            return await accepting
         try:
-            receipt = await taken_in()
+            receipt = await accepting
         except BridgeError as error:
             told.failed(error)
             raise

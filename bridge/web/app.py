@@ -47,7 +47,7 @@ def web_app(
     vault = Vault([key.get_secret_value() for key in settings.secret_key])
     operating = Operating(engine, clock, vault, settings.destinations)
     pulse = pulse or Pulse()
-    reports = Reports(engine, page_max=settings.limits.log_page_max)
+    reports = Reports(engine, clock, page_max=settings.limits.log_page_max)
     routes = routes_of(engine, settings, clock, egress, pulse, operating, reports)
     access = Access(engine, clock, token=token)
     streams_max = settings.limits.metrics_streams_max

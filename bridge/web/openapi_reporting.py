@@ -2,6 +2,7 @@
 
 from bridge.core.event import SEQUENCE_MAX
 from bridge.report.forms import FORMS
+from bridge.report.losing import EVIDENCE_CHARS_MAX
 from bridge.web.openapi_words import (
     HASH,
     LIMIT,
@@ -27,7 +28,58 @@ _DAY: Schema = {
     "pattern": "^20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)$",
 }
 _GLOB: Schema = {"type": "string", "maxLength": 256, "pattern": "^[^\u0000]*$", "default": EVERYTHING}
-_COUNTS = ("late", "recovered", "conflicts", "gaps", "events")
+_COUNTS = ("late", "recovered", "conflicts", "gaps", "superseded", "events")
+_LAG = record(
+    "How long the frontier stood before a hole or a doubt: at most, and when the time ended. Where the bridge numbers"
+    " the events, how far it was behind the venue's time.",
+    most_s=NUMBER,
+    at_end_s=NUMBER,
+)
+_TURNS = record(
+    "How many gaps opened in the hour, and how many ended in it as what.",
+    **dict.fromkeys(("opened", "recovered", "void", "superseded", "lost"), WHOLE),
+)
+_STATES = ("recovered", "void", "superseded", "lost")
+_GAPS = record(
+    "Gaps that opened and ended in the period, what is lost, and the time line of both.",
+    opened=WHOLE,
+    open=WHOLE,
+    closed=many(
+        record(
+            "Gaps that ended alike, and how long after they were opened.",
+            state={"type": "string", "enum": list(_STATES)},
+            healed_by=or_null(TEXT),
+            gaps=WHOLE,
+            p50_s=NUMBER,
+            p95_s=NUMBER,
+            max_s=NUMBER,
+        )
+    ),
+    lost=many(
+        record(
+            "What is gone for good: from first to last, numbers, or milliseconds since 1970; who says so, and where.",
+            epoch=WHOLE,
+            first=WHOLE,
+            last=WHOLE,
+            axis={"type": "string", "enum": ["sequence", "time"]},
+            lost=WHOLE,
+            closed_at=MOMENT,
+            position=or_null(WHOLE),
+            evidence={"type": "string", "maxLength": EVIDENCE_CHARS_MAX},
+        )
+    ),
+    lost_more=WHOLE,
+    timeline=many(
+        record(
+            "A gap, as the period left it.",
+            opened_at=MOMENT,
+            closed_at=or_null(MOMENT),
+            state={"type": "string", "enum": [*_STATES, "open"]},
+            healed_by=or_null(TEXT),
+        )
+    ),
+    timeline_more=WHOLE,
+)
 _HEARD = record("Of one transport: told, told first, and repeated.", told=WHOLE, first=WHOLE, again=WHOLE)
 
 SCHEMAS: dict[str, Schema] = {
@@ -64,9 +116,12 @@ SCHEMAS: dict[str, Schema] = {
             counts=ref("Counts"),
             began=or_null(ref("Standing")),
             ended=or_null(ref("Standing")),
-            hours=many(record("An hour.", hour=MOMENT, counts=ref("Counts"), standing=ref("Standing"))),
-            gaps={"type": "object"},
+            hours=many(
+                record("An hour.", hour=MOMENT, counts=ref("Counts"), standing=ref("Standing"), lag=_LAG, gaps=_TURNS)
+            ),
+            gaps=_GAPS,
             unmatched=WHOLE,
+            lag=_LAG,
             audits=record(
                 "The audits that ended in the period: what the venue listed beside what is held.",
                 **dict.fromkeys(("passes", "failed", "rows", "fresh", "conflicts", "unlisted"), WHOLE),

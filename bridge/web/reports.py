@@ -2,17 +2,18 @@
 
 import re
 from datetime import UTC, datetime
+from itertools import chain
 
-import msgspec
 from anyio.to_thread import run_sync
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from bridge.clock import Clock
 from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
-from bridge.report import HOUR, PERIOD_MAX, Period, Report, make
+from bridge.report import HOUR, PERIOD_MAX, Period, Written, make
 from bridge.report.forms import FORMS
 from bridge.store import reports
 from bridge.store.reports import Kept
@@ -32,7 +33,8 @@ HOURS_MAX = PERIOD_MAX // HOUR
 class Reports:
     """Answers from ``engine``; a page holds at most ``page_max`` reports."""
 
-    def __init__(self, engine: AsyncEngine, *, page_max: int) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, *, page_max: int) -> None:
+        self._clock = clock
         self._reads = Reads(engine)
         self._steady = Reads(engine, isolation="REPEATABLE READ")
         self._page_max = page_max
@@ -83,18 +85,23 @@ class Reports:
         if report is None:
             try:
                 async with self._steady.connection() as connection:
-                    report = await make(connection, period, glob=stream, destination=destination)
+                    report = await make(
+                        connection, period, now=self._clock.now(), glob=stream, destination=destination
+                    )
             except BridgeError as error:
                 raise BadParameter("stream", str(error)) from None
         written = FORMS[form]
         name = f"bridge-{period.since:%Y-%m-%d}{written.suffix}"
         headers = {"content-disposition": f'inline; filename="{name}"', "etag": f'"{report.digest}"'}
-        return Response(await run_sync(written.write, report), media_type=written.media_type, headers=headers)
+        # Piece by piece, each in a thread: a large one is never in memory as a whole, and may take seconds to draw.
+        pieces = written.write(report)
+        first = await run_sync(next, pieces, b"")  # what goes wrong goes wrong before anything is said
+        return StreamingResponse(chain([first], pieces), media_type=written.media_type, headers=headers)
 
-    async def _kept(self, period: Period) -> Report | None:
+    async def _kept(self, period: Period) -> Written | None:
         async with self._reads.connection() as connection:
             body = await reports.body(connection, since=period.since, until=period.until)
-        return None if body is None else msgspec.json.decode(body, type=Report)
+        return None if body is None else await run_sync(Written.of, reports.unpacked(body))
 
 
 def _day(given: str) -> datetime:

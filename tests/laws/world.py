@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Self
 
@@ -22,7 +22,7 @@ from bridge.sources.playbatman.webhook import WebhookReader
 from bridge.store import gaps, log, streams
 from bridge.store.streams import Stream
 
-START = datetime(2026, 2, 18, 23, 0).astimezone()
+START = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
 STREAM = "pb.events"
 STEP_S = 0.25
 READ_LIMIT = 100_000

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.core.budget import Left
 from bridge.core.event import Kind, digest_of
+from bridge.core.lag import Lag
 from bridge.store import budgets, reads, streams
 from bridge.store.entries import Entry
 from bridge.store.finish import finish
@@ -98,7 +99,7 @@ async def _events(conn: AsyncConnection, stream: Stream) -> None:
     told = [Entry(Kind.EVENT, n, digest_of(PAYLOAD)) for n in known if n <= 360]
     told.insert(40, Entry.told(Kind.GAP, ONE_GAP))
     begun = replace(await streams.lock(conn, stream.id), base=1, frontier=361, head=420, void=20, lost=4, gaps_open=1)
-    await finish(conn, begun, entries=told, told=Counter(), first=Counter(), now=now())
+    await finish(conn, begun, entries=told, told=Counter(), first=Counter(), lag=Lag(), now=now())
 
 
 async def _numbered(conn: AsyncConnection) -> Day:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from urllib.parse import quote
 
-import msgspec
 import pytest
 from playwright.async_api import Browser, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,10 +20,10 @@ async def keep_a_report(engine: AsyncEngine) -> str:
     """Of the day on which all of it was filled in, which this returns."""
     day = now().replace(hour=0, minute=0, second=0, microsecond=0)
     async with engine.begin() as conn:
-        report = await make(conn, Period.of(day, day + timedelta(days=1)))
+        report = await make(conn, Period.of(day, day + timedelta(days=1)), now=now())
         made_at = day + timedelta(days=1, minutes=15)
         await reports.keep(
-            conn, since=report.since, until=report.until, body=msgspec.json.encode(report), digest=report.digest,
+            conn, since=report.since, until=report.until, body=reports.packed(report.chunks()), digest=report.digest,
             names=(), now=made_at,
         )  # fmt: skip
     return f"{day:%Y-%m-%d}"

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.report import Period, make
+from bridge.report.brief import brief_of
 from bridge.report.html import html_of
 from bridge.report.shape import AuditCounts
 from bridge.report.telling import sheets_of
@@ -36,7 +37,8 @@ async def test_a_report_counts_the_audits_that_ended_in_its_period_and_no_other(
     await audit(engine, "pb.events", None, rows=16, fresh=1)
     await audit(engine, "pb.other", BEGIN, rows=32)
     async with engine.connect() as conn:
-        made = await make(conn, PERIOD)
+        brief = brief_of(await make(conn, PERIOD, now=PERIOD.until))
+    made = brief.report
     found = {one.stream: one.audits for one in made.streams}
     last_at = BEGIN + timedelta(hours=1)
     assert found == {
@@ -51,4 +53,4 @@ async def test_a_report_counts_the_audits_that_ended_in_its_period_and_no_other(
         ("pb.events", ("1", "2", "3"), True),
         ("pb.other", ("0", "0", "0"), False),
     ]
-    assert "The venue&#39;s own list" in html_of(made)
+    assert "The venue&#39;s own list" in html_of(brief)

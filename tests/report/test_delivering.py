@@ -21,6 +21,7 @@ from tests.consuming import KEY
 from tests.deliver.desk import Desk
 from tests.deliver.sending import cursor, deliverer
 from tests.logs import START, append_events
+from tests.report.reading import whole
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ def policy(**chosen: Any) -> DestinationPolicy:
 
 async def report(engine: AsyncEngine, period: Period = BOTH, **chosen: str) -> Report:
     async with engine.connect() as conn:
-        return await make(conn, period, **chosen)
+        return whole(await make(conn, period, now=period.until, **chosen))
 
 
 async def ledger(engine: AsyncEngine, period: Period = BOTH) -> DestinationReport:

@@ -1,6 +1,7 @@
 """A report for people: one HTML file and a PDF, the same bytes each time, whatever the names in it are."""
 
 import re
+import warnings
 from datetime import timedelta
 from io import BytesIO
 from random import Random
@@ -10,10 +11,12 @@ import pytest
 from playwright.async_api import Browser
 from pypdf import PdfReader
 
-from bridge.report import Period, Report
+from bridge.report import Period
+from bridge.report.brief import brief_of
 from bridge.report.drawing import STREAMS_MAX, charts, most_troubled
 from bridge.report.forms import FORMS
 from bridge.report.html import html_of
+from bridge.report.pdf import pdf_of
 from bridge.report.shape import (
     Counts,
     Deliveries,
@@ -24,12 +27,15 @@ from bridge.report.shape import (
     Heard,
     HourLine,
     LostRange,
+    Report,
     Standing,
     StreamReport,
 )
+from bridge.report.signs import shown
 from bridge.report.telling import ROWS_MAX, sheets_of
 from tests.browsing import SCHEMES, Scheme, tab
 from tests.events import START
+from tests.report.reading import written
 
 BEGIN = START.replace(hour=0)
 DAY = Period.of(BEGIN, BEGIN + timedelta(days=1))
@@ -53,13 +59,13 @@ def stream(name: str, gaps: int = 5, *, lost: int = 0) -> StreamReport:
         closed_at = None if state == "open" else opened_at + timedelta(minutes=dice.uniform(1, 90))
         bars.append(GapBar(opened_at, closed_at, state, None))
     standing = Standing(1, 9, 8, 0, 8, "00" * 32)
-    ranges = [LostRange(1, 4, 9, "sequence", lost, BEGIN, BEGIN + timedelta(hours=1))] if lost else []
+    told = LostRange(1, 4, 9, "sequence", lost, BEGIN + timedelta(hours=1), 3, "oldest retained: 10")
     return StreamReport(
         stream=name, source="pb", numbered_by="venue", complete_percent=99.5, why=None, counts=counts(240, lost),
         began=None, ended=standing, unmatched=0,
         hours=[HourLine(BEGIN + timedelta(hours=hour), counts(10, 0), standing) for hour in range(24)],
         gaps=GapCounts(
-            opened=gaps, open=0, closed=[], lost=ranges, lost_more=0, timeline=bars, timeline_more=0
+            opened=gaps, open=0, closed=[], lost=[told] if lost else [], lost_more=0, timeline=bars, timeline_more=0
         ),
     )  # fmt: skip
 
@@ -80,18 +86,19 @@ REPORT = Report(
     destinations=[destination("ledger"), destination(HOSTILE)],
     digest="ab" * 32,
 )
+BRIEF = brief_of(written(REPORT))
 EMPTY = Report(since=DAY.since, until=DAY.until, streams=[], digest="cd" * 32)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("report", [REPORT, EMPTY], ids=["full", "empty"])
 def test_the_same_report_gives_the_same_bytes_in_every_form(form: str, report: Report) -> None:
-    again = msgspec.json.decode(msgspec.json.encode(report), type=Report)
-    assert FORMS[form].write(report) == FORMS[form].write(again)
+    one, other = written(report), written(report)
+    assert b"".join(FORMS[form].write(one)) == b"".join(FORMS[form].write(other))
 
 
 def test_html_loads_nothing_runs_nothing_and_escapes_every_name() -> None:
-    text = html_of(REPORT)
+    text = html_of(BRIEF)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert not re.search(r"(?:src|href)=\"(?!#)|url\((?!#)|@import", text.replace('xlink:href="#', 'xlink:x="#'))
@@ -105,15 +112,15 @@ async def test_html_is_legible_to_a_browser_that_obeys_and_to_who_cannot_see(
 ) -> None:
     async with tab(browser, "about:blank", scheme=scheme) as opened:
         page = opened.page
-        await page.set_content(html_of(REPORT))
-        assert await page.locator("svg").count() == len(charts(REPORT)) == 3
-        assert await page.locator("table").count() == 3
+        await page.set_content(html_of(BRIEF))
+        assert await page.locator("svg").count() == len(charts(BRIEF)) == 3
+        assert await page.locator("table").count() == 4
         assert await page.locator("tr.bad").count() == 2
         await opened.accessible()
 
 
 def test_a_pdf_can_be_searched_and_each_page_says_whose_it_is() -> None:
-    read = PdfReader(BytesIO(FORMS["pdf"].write(REPORT)))
+    read = PdfReader(BytesIO(pdf_of(BRIEF)))
     pages = [page.extract_text() for page in read.pages]
     assert read.metadata is not None
     assert read.metadata.creation_date == REPORT.until, "and not when it was written"
@@ -127,7 +134,20 @@ def test_a_large_report_draws_the_most_troubled_streams_and_says_what_it_leaves_
     drawn = most_troubled(streams)
     assert len(drawn) == STREAMS_MAX
     assert {len(one.gaps.timeline) for one in drawn} == {6}
-    [sheet, losses] = sheets_of(msgspec.structs.replace(EMPTY, streams=streams))
+    [sheet, heard, losses] = sheets_of(msgspec.structs.replace(EMPTY, streams=streams))
     assert (len(sheet.rows), sheet.rows[0].bad, sheet.rows[0].cells[0]) == (ROWS_MAX, True, f"pb.{ROWS_MAX + 90}")
     assert "100 more are not shown here" in sheet.says
+    assert len(heard.rows) == ROWS_MAX
     assert len(losses.rows) == 1
+
+
+def test_what_the_font_lacks_is_written_as_a_code_in_tables_and_charts() -> None:
+    """Chinese, an emoji and a control character: blank on paper, each of them, were they left as they are."""
+    named = msgspec.structs.replace(REPORT, streams=[stream("\u4e2d.\U0001f680\x07")])
+    written_out = pdf_of(brief_of(written(named)))
+    said = "".join(page.extract_text() for page in PdfReader(BytesIO(written_out)).pages)
+    assert r"\u4e2d.\U0001f680\u0007" in said.replace("\n", "")
+    assert shown("Größe, Ωμέγα, 3 €") == "Größe, Ωμέγα, 3 €"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # matplotlib warns of each sign that it draws as an empty box
+        pdf_of(brief_of(written(named)))

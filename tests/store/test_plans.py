@@ -23,6 +23,7 @@ from bridge.store import (
     forgetting,
     gaps,
     log,
+    losses,
     reads,
     rewind,
     sightings,
@@ -120,6 +121,17 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "events.next_received": (events._NEXT_RECEIVED, {**BASE, "sequence": 12_000}),
     "events.by_id": (events._BY_ID, {"stream_id": 1, "event_ids": [f"id-{n}" for n in range(100)]}),
     "log.read": (log._READ, {"stream_id": 1, "after": 20_000, "limit": 256, "bytes_max": log.SLICE_BYTES_MAX}),
+    "losses.read": (
+        losses._READ,
+        {
+            "ids": [1],
+            "afters": [0],
+            "untils": [EVENTS],
+            "superseded": losses._SUPERSEDED,
+            "each": 1_000,
+            "in_all": 20_000,
+        },
+    ),
     "gaps.holes": (gaps._HOLES, {**AHEAD, "appeared_before": NOW, "limit": 1000}),
     "gaps.close_passed": (gaps._CLOSE, {**AHEAD, "frontier": EVENTS, "now": NOW}),
     "evidence.above": (evidence._ABOVE, AHEAD),
@@ -201,12 +213,24 @@ def sorted_rows(plan: dict[str, Any]) -> Iterator[int]:
         yield from sorted_rows(below)
 
 
+def indexes(plan: dict[str, Any]) -> Iterator[str]:
+    if "Index Name" in plan:
+        yield plan["Index Name"]
+    for below in plan.get("Plans", []):
+        yield from indexes(below)
+
+
 async def plan_of(connection: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> dict[str, Any]:
     explained = await connection.execute(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), values)
     told = explained.scalar_one()
     decoded: list[dict[str, Any]] = json.loads(told) if isinstance(told, str) else told
     plan: dict[str, Any] = decoded[0]["Plan"]
     return plan
+
+
+async def test_losses_are_read_by_an_index_that_holds_nothing_else(large: AsyncConnection) -> None:
+    plan = await plan_of(large, *STATEMENTS["losses.read"])
+    assert list(indexes(plan)) == ["log_gaps_idx"]
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -66,7 +66,7 @@ def test_every_route_is_documented_and_nothing_else_is() -> None:
     clock = ManualClock(START)
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1/none")
     operating = Operating(engine, clock, Vault(), {})
-    settings, reports = Settings(sources={}, destinations={}), Reports(engine, page_max=50)
+    settings, reports = Settings(sources={}, destinations={}), Reports(engine, clock, page_max=50)
     by_scope = routes_of(engine, settings, clock, HttpEgress(clock), Pulse(), operating, reports)
     there = {
         (route.path.replace(":int}", "}"), method)

@@ -111,6 +111,8 @@ log = Table(
         unique=True,
         postgresql_where=text("sequence IS NOT NULL"),
     ),
+    # What is missing is looked for by whoever reports, among millions of entries that tell of nothing.
+    Index("log_gaps_idx", "stream_id", "position", postgresql_where=text("kind = 'gap'")),
 )
 
 # What proves a stretch complete (proof) or gone for good (loss). ``last`` is inclusive.
@@ -223,6 +225,10 @@ hours = Table(
     Column("chain", LargeBinary, nullable=False),
     Column("void", BigInteger, nullable=False),
     Column("lost", BigInteger, nullable=False),
+    # Of the gaps, those that a snapshot stands for. How far the frontier stood behind, and since when it still does.
+    Column("superseded", BigInteger, nullable=False, server_default="0"),
+    Column("lag_ms", BigInteger, nullable=False, server_default="0"),
+    time("behind_since", nullable=True),
     # Few hours hold anything that alerts: these are found without the others.
     Index("hours_remarks_idx", "hour", postgresql_where=text("gaps > 0 OR late > 0 OR conflicts > 0")),
     postgresql_with={"fillfactor": "50"},
