@@ -119,8 +119,9 @@ async def course(seen: Playing, venue: Venue, *faults: Fault) -> None:
     await seen.venue.order("drain")
     if any(fault.swallows for fault in faults):
         await seen.until(lambda: is_audited(seen))
-        await is_on_record(seen)
+        await is_counted(seen)
     await seen.whole()
+    await are_on_record(seen)
 
 
 async def suffer(seen: Playing, venue: Venue, fault: Fault) -> None:
@@ -189,23 +190,28 @@ async def is_told(seen: Playing, series: str, more: int) -> None:
     await seen.until(are_held)
 
 
-async def is_on_record(seen: Playing) -> None:
-    """What audits found is counted, and down as gaps that they healed; gaps have the reads that were tried."""
-    of_source = "JOIN streams s ON s.id = stream_id WHERE s.source = :source"
-    source = {"source": seen.source.name}
+OF_SOURCE = "JOIN streams s ON s.id = stream_id WHERE s.source = :source"
+
+
+async def are_on_record(seen: Playing) -> None:
+    """Every gap has the answers on record that it counts, and perhaps what was asked without one."""
+    asked = text(f"SELECT gaps.id, reads FROM gaps {OF_SOURCE} AND coalesce(healed_by, '') <> 'audit'")
     async with seen.engine.connect() as connection:
-        counted = text(f"SELECT sum(fresh), sum(rows) FROM audits {of_source}")
-        fresh, rows = (await connection.execute(counted, source)).one()
-        healed = text(f"SELECT sum(found) FROM gaps {of_source} AND healed_by = 'audit' AND axis = 'time'")
-        assert 0 < fresh == (await connection.execute(healed, source)).scalar_one()
-        assert rows > fresh
-        asked = text(
-            f"SELECT gaps.id, reads FROM gaps {of_source} AND reads > 0 AND healed_by IS DISTINCT FROM 'audit'"
-        )
-        for gap_id, count in (await connection.execute(asked, source)).all():
+        for gap_id, count in (await connection.execute(asked, {"source": seen.source.name})).all():
             kept = await reads.of_gap(connection, gap_id=gap_id, limit=1000)
             answered = sum(one.error is None for one in kept)
             assert answered >= count, f"gap {gap_id} counts {count} reads, and {answered} are on record"
+
+
+async def is_counted(seen: Playing) -> None:
+    """What the audits found is on record with them, and down as gaps that they healed."""
+    source = {"source": seen.source.name}
+    async with seen.engine.connect() as connection:
+        counted = text(f"SELECT sum(fresh), sum(rows) FROM audits {OF_SOURCE}")
+        fresh, rows = (await connection.execute(counted, source)).one()
+        healed = text(f"SELECT sum(found) FROM gaps {OF_SOURCE} AND healed_by = 'audit' AND axis = 'time'")
+        assert 0 < fresh == (await connection.execute(healed, source)).scalar_one()
+        assert rows > fresh
 
 
 async def is_audited(seen: Playing) -> bool:

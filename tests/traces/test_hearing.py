@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
@@ -61,6 +62,18 @@ async def traced(engine: AsyncEngine, ratio: float = 1.0, **limits: int) -> Asyn
 async def place(engine: AsyncEngine) -> AsyncIterator[Place]:
     async with traced(engine) as made:
         yield made
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+async def test_that_an_audit_reads_reaches_the_door_traced_or_not(engine: AsyncEngine, ratio: float) -> None:
+    async with traced(engine, ratio) as place:
+        await place.hear(1, 3)
+        await place.door.record(STREAM, Finding(1, evidence=(Evidence(Span.inclusive(2, 2), "proof", {}),)))
+        receipt = await place.door.accept(STREAM, [event(2)], transport=Transport.REPLAY, audited=True)
+    assert receipt.late == (2,)
+    async with engine.connect() as conn:
+        healed = await conn.execute(text("SELECT first, last FROM gaps WHERE healed_by = 'audit'"))
+        assert healed.all() == [(2, 2)]
 
 
 async def test_an_event_has_a_root_that_says_where_it_stands_and_each_telling_is_below_it(place: Place) -> None:
