@@ -25,6 +25,7 @@ from bench import (
     retention,
     scrape,
     sockets,
+    traces,
     webhooks,
 )
 from bench.figures import Figure, show
@@ -49,6 +50,7 @@ QUESTIONS = {
     "retention": _Question(retention.measure, retention.FULL, retention.QUICK),
     "scrape": _Question(scrape.measure, scrape.FULL, scrape.QUICK),
     "sockets": _Question(sockets.measure, sockets.FULL, sockets.QUICK),
+    "traces": _Question(traces.measure, traces.FULL, traces.QUICK),
 }
 
 

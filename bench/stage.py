@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,24 +95,28 @@ class Stage:
         self._parts = parts
         self._begun = 0
 
-    async def begin(self, name: str, **options: object) -> Part:
-        """Begin a part, and return once it has said its first line. It ends with the stage, or by ``stop``."""
-        part = await self._begin(name, options)
+    async def begin(self, name: str, *, environment: Mapping[str, str] | None = None, **options: object) -> Part:
+        """Begin a part, and return once it has said its first line. It ends with the stage, or by ``stop``.
+
+        ``environment`` holds variables beside those that are set.
+        """
+        part = await self._begin(name, options, environment or {})
         part.known = await part.line(START_S)
         return part
 
     async def result(self, name: str, timeout_s: float, **options: object) -> dict[str, Any]:
         """Run a part that does one thing; what it says at the end."""
-        part = await self._begin(name, options)
+        part = await self._begin(name, options, {})
         said = await part.line(timeout_s)
         await part.stop()
         return said
 
-    async def _begin(self, name: str, options: dict[str, object]) -> Part:
+    async def _begin(self, name: str, options: dict[str, object], environment: Mapping[str, str]) -> Part:
         self._begun += 1
         errors = self.folder / f"{self._begun}-{name}.log"
         with errors.open("wb") as file:
             running = await asyncio.create_subprocess_exec(
+                "env", *(f"{variable}={value}" for variable, value in environment.items()),
                 sys.executable, "-m", "bench.parts", name, msgspec.json.encode(options).decode(),
                 cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=file,
                 limit=LINE_BYTES_MAX,

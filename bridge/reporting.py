@@ -17,6 +17,8 @@ from bridge.core import envelope
 from bridge.core.delivery import Answered
 from bridge.core.destination import DestinationPolicy
 from bridge.core.retry import backoff_s
+from bridge.core.tracing import HEADER
+from bridge.deliver.limits import Posting
 from bridge.egress import Egress
 from bridge.report import Period, Report, make
 from bridge.store import reports
@@ -57,6 +59,7 @@ class Reporting:
         policies: Callable[[], Sequence[DestinationPolicy]],
         jitter: Callable[[], float],
         limits: ReportLimits | None = None,
+        posting: Posting | None = None,
     ) -> None:
         self._engine = engine
         self._egress = egress
@@ -64,6 +67,7 @@ class Reporting:
         self._policies = policies
         self._jitter = jitter
         self._limits = limits or ReportLimits()
+        self._posting = posting
 
     async def tick(self) -> int:
         """Make what is due and tell who waits for it; returns how many reports were made and told.
@@ -120,24 +124,28 @@ class Reporting:
     async def _post(self, notice: Notice, policy: DestinationPolicy) -> bool:
         now = self._clock.now()
         content = told(msgspec.json.decode(notice.body, type=Report), now)
-        outcome = await self._egress.post(
-            policy.url,
-            envelope.notice_headers(
-                STREAM,
-                content,
-                f"{TYPE}:{policy.name}:{notice.report.since.isoformat()}:{notice.report.digest}",
-                keys=policy.secrets,
-                timestamp_s=int(now.timestamp()),
-                attempt=notice.attempts,
-            ),
+        identity = f"{TYPE}:{policy.name}:{notice.report.since.isoformat()}:{notice.report.digest}"
+        headers = envelope.notice_headers(
+            STREAM,
             content,
-            timeout_s=policy.timeout_s,
-            allow_private=policy.allow_private,
+            identity,
+            keys=policy.secrets,
+            timestamp_s=int(now.timestamp()),
+            attempt=notice.attempts,
+        )
+        post = None
+        if self._posting is not None:
+            post = self._posting.notice(policy.name, STREAM, identity, attempt=notice.attempts, at=now)
+            headers[HEADER] = post.traceparent
+        outcome = await self._egress.post(
+            policy.url, headers, content, timeout_s=policy.timeout_s, allow_private=policy.allow_private
         )
         if isinstance(outcome, Answered) and 200 <= outcome.status < 300:
             error = None
         else:
             error = f"answered {outcome.status}" if isinstance(outcome, Answered) else outcome.reason
+        if post is not None:
+            post.end("accepted" if error is None else "unknown", outcome)
         with store_errors():
             async with self._engine.begin() as conn:
                 if error is None:

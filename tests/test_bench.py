@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from bench import backfill, delivery, endtoend, neighbours, outage, report, retention, scrape, sockets, webhooks
+from bench import (
+    backfill,
+    delivery,
+    endtoend,
+    neighbours,
+    outage,
+    report,
+    retention,
+    scrape,
+    sockets,
+    traces,
+    webhooks,
+)
 from bench.figures import Figure
 from bench.quantiles import quantile, spread
 from bench.stage import Part, PartFailed, stage
@@ -92,6 +104,14 @@ def test_an_outage_is_measured_until_nothing_is_missing(measured: Measured) -> N
     figures = measured[outage.QUESTION]
     assert figures["from the reconnect until healed"].value > 0
     assert figures["events had from the lists"].value > 0
+
+
+@pytest.mark.slow
+def test_traces_are_measured_beside_none() -> None:
+    figures = asyncio.run(traces.measure(traces.SMOKE))
+    none, little, ratio, all_, other = (figure.value for figure in figures)
+    assert ratio == pytest.approx(little / none)
+    assert other == pytest.approx(all_ / none)
 
 
 @pytest.mark.slow

@@ -14,13 +14,16 @@ from standardwebhooks import Webhook
 from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.core.destination import DestinationPolicy
+from bridge.core.tracing import Sampling, traceparent
 from bridge.report import Period, make
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
+from bridge.traces.posting import Posting
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
 from tests.logs import START, append_events
 from tests.test_retention import NoPause
+from tests.traces.keeping import Kept
 from tests.web.serving import reading
 
 pytestmark = pytest.mark.anyio
@@ -75,8 +78,9 @@ def reporter(
     post: Post,
     clock: ManualClock,
     policies: Callable[[], Sequence[DestinationPolicy]] = lambda: POLICIES,
+    posting: Posting | None = None,
 ) -> Reporting:
-    return Reporting(engine, post, clock, policies=policies, jitter=lambda: 0.5, limits=LIMITS)
+    return Reporting(engine, post, clock, policies=policies, jitter=lambda: 0.5, limits=LIMITS, posting=posting)
 
 
 async def ask(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
@@ -135,6 +139,24 @@ async def test_who_does_not_take_it_is_told_again_with_the_same_id_and_in_the_en
     assert len({headers["webhook-id"] for _, headers, _ in post.sent}) == 1
     assert [headers["bridge-attempt"] for _, headers, _ in post.sent] == ["1", "2", "3"]
     assert await ask(engine, "SELECT due_at, told_at, error FROM report_notices") == [(None, None, "no route")]
+
+
+async def test_each_attempt_is_a_span_of_one_trace_and_carries_the_header(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    kept, traced = Kept(), iter((5, 6))
+    posting = Posting(Sampling.of(1), kept, lambda bits: next(traced))
+    clock.advance(3600 + 900)
+    post.answer = NotSent("no route", 0.1)
+    await reporter(engine, post, clock, posting=posting).tick()
+    post.answer = OK
+    clock.advance(60)
+    await reporter(engine, post, clock, posting=posting).tick()
+    assert [one.error for one in kept.spans] == ["not_sent", ""]
+    assert {one.attributes["bridge.notice"] for one in kept.spans} == {"bridge.report"}
+    [trace] = {one.trace for one in kept.spans}
+    headers = [traceparent(trace.trace_id, span_id, sampled=True) for span_id in (5, 6)]
+    assert [sent["traceparent"] for _, sent, _ in post.sent] == headers
 
 
 async def test_a_worker_that_died_with_a_notice_leaves_it_to_the_next(

@@ -76,6 +76,19 @@ def _conflict(watched: Watched, _limits: Thresholds, _now: datetime) -> Iterator
     yield from _tallies("conflict", watched, WARNING, ("conflict", "conflicts"), lambda one: one.conflicts)
 
 
+def _audit(watched: Watched, _limits: Thresholds, _now: datetime) -> Iterator[Condition]:
+    for one in watched.audits:
+        found = [
+            f"{many(one.fresh, 'event')} that we had missed" if one.fresh else "",
+            f"{many(one.conflicts, 'event')} with other content" if one.conflicts else "",
+            f"{many(one.unlisted, 'event')} of ours that the venue does not list" if one.unlisted else "",
+        ]
+        told = ", ".join(part for part in found if part)
+        sentence = f"The audit of {one.stream} that ended at {moment(one.ended_at)} found {told}."
+        figures = {"fresh": one.fresh, "conflicts": one.conflicts, "unlisted": one.unlisted}
+        yield Condition("audit", one.stream, CRITICAL if one.unlisted else WARNING, sentence, figures)
+
+
 def _tallies(
     rule: str, watched: Watched, severity: Severity, nouns: tuple[str, str], count: Callable[[Remarked], int]
 ) -> Iterator[Tally]:
@@ -194,6 +207,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "loss": Rule(_loss, "remarks"),
         "late": Rule(_late, "remarks"),
         "conflict": Rule(_conflict, "remarks"),
+        "audit": Rule(_audit, "audits"),
         "unmatched": Rule(_unmatched, "doubts"),
         "frozen": Rule(_frozen, "doubts"),
         "silent": Rule(_silent, "tellings"),

@@ -11,6 +11,7 @@ from bridge.app.parts import DICE
 from bridge.clock import Clock
 from bridge.config.settings import Settings
 from bridge.core.destination import DestinationPolicy
+from bridge.deliver.limits import Posting
 from bridge.egress import Egress
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
@@ -20,13 +21,17 @@ from bridge.worker import Chore
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What chores work with. ``told`` are those who are delivered to now; ``observe`` hears of notices to people."""
+    """What chores work with.
+
+    ``told`` are those who are delivered to now; ``observe`` hears of notices to people; ``posting`` traces POSTs.
+    """
 
     engine: AsyncEngine
     egress: Egress
     clock: Clock
     told: Callable[[], Sequence[DestinationPolicy]]
     observe: Callable[[str, str], None]
+    posting: Posting | None = None
 
 
 def chores(settings: Settings, means: Means) -> list[Chore]:
@@ -40,7 +45,13 @@ def _reporting(settings: Settings, means: Means) -> list[Chore]:
         return []
     limits = ReportLimits(after_s=wanted.after_s)
     reporting = Reporting(
-        means.engine, means.egress, means.clock, policies=means.told, jitter=DICE.random, limits=limits
+        means.engine,
+        means.egress,
+        means.clock,
+        policies=means.told,
+        jitter=DICE.random,
+        limits=limits,
+        posting=means.posting,
     )
     return [Chore("reports", reporting.tick, wanted.every_s)]
 

@@ -4,12 +4,11 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from enum import Flag, auto
 from functools import partial
 
 import structlog
-import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import worker
@@ -18,12 +17,14 @@ from bridge.app.chores import Means, chores
 from bridge.app.directory import Directory, provision
 from bridge.app.following import following
 from bridge.app.reading import reading
+from bridge.app.server import Server, server_of
+from bridge.app.tracing import Traces, open_traces
 from bridge.clock import Clock
 from bridge.config.settings import Settings
 from bridge.core.event import Kind
 from bridge.deliver.deliverer import Deliverer
 from bridge.egress import HttpEgress
-from bridge.ingest import Committed, Door
+from bridge.ingest import Committed
 from bridge.ingest.followed import Appended, Chapter
 from bridge.metrics import Metrics
 from bridge.sources.market import MarketSource
@@ -109,6 +110,7 @@ class _Process:
         sources: dict[str, PlayBatman],
         markets: dict[str, MarketSource],
         egress: HttpEgress,
+        traces: Traces,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -117,6 +119,7 @@ class _Process:
         self._sources = sources
         self._markets = markets
         self._egress = egress
+        self._traces = traces
         self.metrics = Metrics()
         self._delivered = asyncio.Event()
         self._pulse = Pulse()
@@ -129,9 +132,10 @@ class _Process:
             jitter=parts.DICE.random,
             limits=parts.delivery_limits(settings),
             observe=self.metrics,
+            posting=traces.posting,
         )
         self._directory = Directory(settings, engine, clock, self._deliverer.adopt)
-        self.door = Door(
+        self.door = traces.door(
             engine,
             clock,
             parts.stream_specs(settings),
@@ -149,7 +153,8 @@ class _Process:
         for close in (*(source.close for source in sources.values()), *(market.close for market in markets.values())):
             stack.push_async_callback(close)
         egress = await stack.enter_async_context(HttpEgress(clock))
-        process = cls(settings, engine, role, clock, sources, markets, egress)
+        traces = open_traces(settings, clock, str(role.name).lower())
+        process = cls(settings, engine, role, clock, sources, markets, egress, traces)
         await stack.enter_async_context(process.door)
         for name in parts.stream_specs(settings):
             await process.door.open(name)
@@ -178,9 +183,10 @@ class _Process:
                 task.cancel()
         await self.metrics.counting.tell_the_last(self._engine)
 
-    async def _drain(self, server: "_Server | None", serving: asyncio.Task[None] | None) -> None:
+    async def _drain(self, server: Server | None, serving: asyncio.Task[None] | None) -> None:
         """Answer what was begun and finish the posts under way, for as long as the settings allow."""
         log.info("bridge.stopping", drain_s=self._settings.limits.drain_s)
+        until = self._clock.monotonic() + self._settings.limits.drain_s
         self._deliverer.stop()
         self._pulse.end()
         try:
@@ -195,10 +201,17 @@ class _Process:
             if server is not None:
                 server.force_exit = True
             self.door.abandon()
+        await self._traces.close(until - self._clock.monotonic())
 
-    def _server(self) -> "_Server":
+    def _server(self) -> Server:
         settings = self._settings
-        hooks = Hooks(parts.receivers(settings, self._sources), self.door, self._clock, observe=self.metrics.observe)
+        hooks = Hooks(
+            parts.receivers(settings, self._sources),
+            self.door,
+            self._clock,
+            observe=self.metrics.observe,
+            note=self._traces.note,
+        )
         app = web_app(
             engine=self._engine,
             hooks=hooks,
@@ -208,24 +221,7 @@ class _Process:
             egress=self._egress,
             pulse=self._pulse,
         )
-        return _Server(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                http=connections_of(Intake(hooks, self.door, self._clock)),
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                limit_concurrency=settings.limits.requests_waiting_max,
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=int(settings.limits.drain_s),
-            )
-        )
+        return server_of(app, connections_of(Intake(hooks, self.door, self._clock)), settings)
 
     async def _work(self) -> None:
         loops: dict[str, Callable[[], Awaitable[None]]] = {
@@ -236,7 +232,8 @@ class _Process:
             loops["hints"] = lambda: listen_for_hints(self._engine, self._clock, self._deliverer.wake)
         work = [self._source_work(name) for name in self._sources]
         work += [self._follow_work(name, market) for name, market in self._markets.items()]
-        means = Means(self._engine, self._egress, self._clock, lambda: self._directory.told, self.metrics.noticed)
+        noticed, posting = self.metrics.noticed, self._traces.posting
+        means = Means(self._engine, self._egress, self._clock, lambda: self._directory.told, noticed, posting)
         await worker.work(self._engine, self._clock, work, loops, chores(self._settings, means))
 
     async def _deliver(self) -> None:
@@ -254,11 +251,13 @@ class _Process:
         def appended(done: Appended, chapter: Chapter) -> None:
             remarks = Counter(saying.kind.value for saying in chapter.sayings if saying.kind is not Kind.EVENT)
             self._grew(done.stream.name, len(chapter.sayings), remarks)
+            self._traces.followed(done, chapter)
 
         return following(market, self._engine, self._clock, limits, appended)
 
     def _committed(self, committed: Committed) -> None:
         self._grew(committed.stream.name, committed.appended, committed.remarks)
+        self._traces.committed(committed)
 
     def _grew(self, stream: str, appended: int, remarks: Mapping[str, int]) -> None:
         """A stream's log may have grown: who delivers it is told."""
@@ -270,17 +269,3 @@ class _Process:
             self._pulse.tell(stream)
             if self._notifier is not None:
                 self._notifier.tell(stream)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handling; it says which port it got."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # theirs is a generator
-        return nullcontext()
-
-    async def bound(self, serving: asyncio.Task[None]) -> int:
-        while not self.started and not serving.done():
-            await asyncio.wait([serving], timeout=0.005)
-        if serving.done():
-            serving.result()
-        return int(self.servers[0].sockets[0].getsockname()[1])

@@ -1,7 +1,8 @@
-"""``bridge compare``: what a consumer holds, from a file of its own, beside what the log tells."""
+"""``bridge compare``: what the log tells beside what a consumer holds, what the venue lists, or both."""
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.cli import show
 from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
+from bridge.cli.upstream import reread, spool
+from bridge.clock import SystemClock
+from bridge.config import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
 from bridge.store import comparing, digests
+from bridge.store.audits import Audit
 from bridge.store.comparing import Compared, Difference, Held
 
-COLUMNS = ("what", "epoch", "sequence", "position", "theirs", "ours")
+COLUMNS = ("what", "epoch", "sequence", "position", "upstream", "bridge", "consumer", "theirs", "ours")
 MEANINGS = {
     "lacking": "the consumer lacks",
     "extra": "the consumer has, and the log never told",
     "different": "the consumer has with other content",
     "deleted": "the consumer has, and the log does not reach so far back any more",
+    "missed": "the bridge had missed, and has now from the venue",
+    "untold": "the venue lists, and the log does not tell",
+    "conflict": "the venue lists with other content",
+    "unlisted": "the bridge has, and the venue does not list",
 }
 EPOCH_MAX = 2**31 - 1
 DIGEST_CHARS = 64
@@ -48,30 +57,61 @@ def register(app: typer.Typer, edge: Edge) -> None:
     def compare(
         stream: Annotated[str, typer.Argument(help="The stream, such as pb.events.")],
         against: Annotated[
-            Path,
+            Path | None,
             typer.Option(
                 exists=True, dir_okay=False, help="What the consumer holds: .csv or .ndjson with sequence and digest."
             ),
-        ],
+        ] = None,
+        with_upstream: Annotated[
+            bool,
+            typer.Option(
+                "--upstream",
+                help="Read again what the venue retains, with a quarter of replay.requests_per_s;"
+                " what was missing is told as late.",
+            ),
+        ] = False,
         limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Name at most so many.")] = LIMIT_DEFAULT,
         as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
     ) -> None:
-        """Name what a consumer lacks, has too much of, or has with other content."""
-
-        async def read(engine: AsyncEngine) -> Compared:
-            async with engine.connect() as connection:
-                found = await digests.bounds(connection, stream)
-                if found is None:
-                    raise BridgeError(f"there is no stream {show.plain(stream)}: see 'bridge status'")
-                return await comparing.compare(connection, stream_id=found.id, held=held(against), limit=limit)
-
-        compared = with_database(edge.settings(), read)
+        """Name who lacks what: the venue, the bridge, the consumer. Exit code 1 if anything differs."""
+        if against is None and not with_upstream:
+            raise BridgeError("give --against, --upstream, or both")
+        settings = edge.settings()
+        ask = Ask(stream, against, settings if with_upstream else None, limit)
+        compared, audit = with_database(settings, ask.answer)
         if as_json:
-            show.as_json({**compared._asdict(), "named": [_fields(one) for one in compared.named]})
+            named = [_fields(one) for one in compared.named]
+            show.as_json({**compared._asdict(), "named": named, "audit": audit})
         else:
-            _print(stream, compared)
+            _print(stream, compared, audit)
         if compared.named or compared.twice:
             raise typer.Exit(PROBLEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to be compared: ``against`` a file, and with the venue where ``settings`` say how to ask it."""
+
+    stream: str
+    against: Path | None
+    settings: Settings | None
+    limit: int
+
+    async def answer(self, engine: AsyncEngine) -> tuple[Compared, Audit | None]:
+        """The differences, and the audit that brought the venue's side. Raises BridgeError."""
+        with spool() as kept:
+            audit, upstream = None, None
+            if self.settings is not None:
+                audit, upstream = await reread(engine, self.settings, SystemClock(), self.stream, kept)
+            async with engine.connect() as connection:
+                found = await digests.bounds(connection, self.stream)
+                if found is None:
+                    raise BridgeError(f"there is no stream {show.plain(self.stream)}: see 'bridge status'")
+                theirs = None if self.against is None else held(self.against)
+                compared = await comparing.compare(
+                    connection, stream_id=found.id, held=theirs, upstream=upstream, limit=self.limit
+                )
+        return compared, audit
 
 
 def held(path: Path) -> Iterator[Held]:
@@ -112,20 +152,16 @@ def _hex(digest: bytes | None) -> str | None:
     return None if digest is None else digest.hex()
 
 
-def _print(stream: str, compared: Compared) -> None:
-    typer.echo(f"{stream}: the log tells {compared.told} events, the consumer holds {compared.held}")
-    for what, count in sorted(compared.counts.items()):
+def _print(stream: str, compared: Compared, audit: Audit | None) -> None:
+    sides = [f"the log tells {compared.told} events"]
+    if compared.held is not None:
+        sides.append(f"the consumer holds {compared.held}")
+    if audit is not None:
+        sides.append(f"the venue lists {compared.listed}, from {show.plain(audit.first)} to {show.plain(audit.last)}")
+    typer.echo(f"{stream}: {', '.join(sides)}")
+    for what, count in compared.counts.items():
         typer.echo(f"{count} {MEANINGS[what]}")
     if compared.twice:
         typer.echo(f"{compared.twice} the consumer holds more than once")
-    rows = [
-        (
-            one.what,
-            one.epoch,
-            one.sequence,
-            one.position,
-            *((_hex(side) or "-")[:16] for side in (one.theirs, one.ours)),
-        )
-        for one in compared.named
-    ]
+    rows = [(*one[:7], *((_hex(side) or "-")[:16] for side in (one.theirs, one.ours))) for one in compared.named]
     show.table("Differences", COLUMNS, rows, none="Nothing differs.")

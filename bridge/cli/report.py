@@ -77,8 +77,12 @@ def register(app: typer.Typer, edge: Edge) -> None:
             typer.echo(FORMS[form].write(made), nl=form is Format.JSON)
         else:
             output.write_bytes(FORMS[form].write(made))
-        if any(one.counts.lost or one.counts.conflicts or one.gaps.lost for one in made.streams):
+        if any(_is_bad(one) for one in made.streams):
             raise typer.Exit(PROBLEM)
+
+
+def _is_bad(one: StreamReport) -> bool:
+    return bool(one.counts.lost or one.counts.conflicts or one.gaps.lost or one.audits.unlisted)
 
 
 def period_of(day: datetime | None, since: datetime | None, until: datetime | None, *, now: datetime) -> Period:
@@ -110,6 +114,13 @@ def _print(report: Report) -> None:
         for lost in stream.gaps.lost:
             typer.echo(
                 f"lost: {stream.stream} epoch {lost.epoch}, {lost.axis} {lost.first} to {lost.last}: {lost.lost}"
+            )
+    for stream in report.streams:
+        audits = stream.audits
+        if audits.fresh or audits.conflicts or audits.unlisted:
+            typer.echo(
+                f"audits: {stream.stream}: {audits.fresh} missed, {audits.conflicts} with other content,"
+                f" {audits.unlisted} unlisted"
             )
     typer.echo(f"digest {report.digest}")
 

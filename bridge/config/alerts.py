@@ -20,6 +20,7 @@ RuleName = Literal[
     "loss",
     "late",
     "conflict",
+    "audit",
     "unmatched",
     "frozen",
     "silent",

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from bridge.config.alerts import CHANNELS, RESERVED, Alerts
 from bridge.config.database import database_url
 from bridge.config.settings import ENVIRONMENT, VENUES, Settings
-from bridge.config.shapes import Destination, Limits, Reports, Retention, Shape
+from bridge.config.shapes import Destination, Limits, Reports, Retention, Shape, Traces
 from bridge.core.errors import ConfigError
 
 CONFIG_KEY = "BRIDGE_CONFIG"
 CONFIG_DEFAULT = Path("bridge.toml")
 CONFIG_BYTES_MAX = 1024 * 1024
-TABLES = ("bridge", "retention", "reports", "alerts", "sources", "destinations")
+TABLES = ("bridge", "retention", "reports", "alerts", "traces", "sources", "destinations")
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 UNKNOWN_KEY = "is no key known here"
@@ -47,6 +47,7 @@ def load_settings(environ: Mapping[str, str], *, config_path: Path | None = None
     values["limits"] = loading.build(Limits, loading.table(file, "bridge"), ("bridge",))
     values["retention"] = loading.build(Retention, loading.table(file, "retention"), ("retention",))
     values["reports"] = loading.build(Reports, loading.table(file, "reports"), ("reports",))
+    values["traces"] = loading.build(Traces, loading.table(file, "traces"), ("traces",))
     values["sources"] = {
         name: loading.chosen(VENUES, "venue", ("sources", name), table)
         for name, table in loading.named(file, "sources")

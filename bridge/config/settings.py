@@ -13,7 +13,7 @@ from bridge.config.cryptomus import Cryptomus
 from bridge.config.playbatman import PlayBatman
 from bridge.config.poloniex_v1 import PoloniexV1
 from bridge.config.poloniex_v3 import PoloniexV3
-from bridge.config.shapes import Destination, Limits, Reports, Retention, SealingKeys, Secret, Shape, Text
+from bridge.config.shapes import Destination, Limits, Reports, Retention, SealingKeys, Secret, Shape, Text, Traces
 
 Followed = Bybit | Cryptomus | PoloniexV1 | PoloniexV3
 """A source whose events the bridge numbers."""
@@ -48,6 +48,7 @@ class Settings(Shape):
     retention: Retention = Retention()
     reports: Reports = Reports()
     alerts: Alerts = Field(default_factory=Alerts)
+    traces: Traces = Traces()
     sources: Annotated[Mapping[str, Source], AfterValidator(MappingProxyType)] = Field(
         default_factory=dict, validate_default=True
     )

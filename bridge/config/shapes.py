@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -142,6 +143,29 @@ class Reports(Shape):
     enabled: bool = True
     after_s: Annotated[float, Field(ge=0, le=DAY_S)] = 900.0
     every_s: Annotated[float, Field(ge=1, le=DAY_S)] = 60.0
+
+
+class Traces(Shape):
+    """The table ``[traces]``: whether traces are recorded, and which share of them, from 0 to 1.
+
+    Where they go is said by the OTEL_* variables of OpenTelemetry, which its own library reads.
+    """
+
+    enabled: bool = False
+    sample: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+    @model_validator(mode="after")
+    def _installed(self) -> Self:
+        if self.enabled and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+            raise ValueError("what they need is not installed: pip install 'bridge[traces]'")
+        return self
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it stands in
+        return False
 
 
 class Follow(Shape):

@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.core.destination import DestinationPolicy, Order, matcher
 from bridge.core.errors import StoreUnavailable
 from bridge.deliver.keyed import KeyedPump
-from bridge.deliver.limits import DeliveryLimits, Means, Observe, Unobserved
+from bridge.deliver.limits import DeliveryLimits, Means, Observe, Posting, Unobserved
 from bridge.deliver.parking import send_again
 from bridge.deliver.pump import Ending, Pump
 from bridge.deliver.throttle import Throttle
@@ -44,10 +44,11 @@ class Deliverer:
         jitter: Callable[[], float],
         limits: DeliveryLimits | None = None,
         observe: Observe | None = None,
+        posting: Posting | None = None,
     ) -> None:
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         told, limits = observe or Unobserved(), limits or DeliveryLimits()
-        self._means = Means(engine, reading, egress, clock, jitter, limits, told, Throttle())
+        self._means = Means(engine, reading, egress, clock, jitter, limits, told, Throttle(), posting)
         self._policies = policies
         self._own = frozenset(policy.name for policy in policies)
         self._pairs: dict[Pair, DestinationPolicy] = {}

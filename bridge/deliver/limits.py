@@ -1,14 +1,16 @@
 """The bounds of delivery, and what its parts work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
+from bridge.core.delivery import Outcome
 from bridge.core.destination import DestinationPolicy
+from bridge.core.event import LogEntry
 from bridge.deliver.throttle import Throttle
 from bridge.egress import Egress
 
@@ -68,11 +70,33 @@ class Unobserved:
         return
 
 
+class Post(Protocol):
+    """One POST as it is traced."""
+
+    @property
+    def traceparent(self) -> str:
+        """The header that the destination can go on from."""
+        ...
+
+    def end(self, word: str, outcome: Outcome) -> None:
+        """It came to ``outcome``, which is called ``word``."""
+        ...
+
+
+class Posting(Protocol):
+    """Who traces POSTs."""
+
+    def entries(self, destination: str, entries: Sequence[LogEntry], *, attempt: int, at: datetime) -> Post: ...
+
+    def notice(self, destination: str, stream: str, identity: str, *, attempt: int, at: datetime) -> Post: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a pump works with.
 
-    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1).
+    ``reading`` is the engine without transactions; ``jitter`` gives numbers in [0, 1). ``posting`` traces POSTs,
+    where that is wanted.
     """
 
     engine: AsyncEngine
@@ -83,3 +107,4 @@ class Means:
     limits: DeliveryLimits
     observe: Observe
     throttle: Throttle
+    posting: Posting | None = None

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from bridge.core.delivery import Advance, Decision, Retry, Stop, decide
 from bridge.core.destination import DestinationPolicy
 from bridge.core.envelope import notice_headers
-from bridge.deliver.limits import Means
+from bridge.core.tracing import HEADER
+from bridge.deliver.limits import Means, Post
 from bridge.deliver.parcel import Parcel, headers
 from bridge.store.attempts import Attempt
 from bridge.store.cursors import Claim
@@ -35,12 +36,16 @@ class Poster:
         """Post ``content``, the body of ``parcel``. ``failures`` counts those in a row before."""
         now = self._means.clock.now()
         given = headers(parcel, content, self._policy, timestamp_s=int(now.timestamp()), attempt=failures + 1)
-        alone = len(parcel.entries) == 1
-        return await self._try(given, content, now, failures=failures, alone=alone, failing_since=failing_since)
+        alone, posting, post = len(parcel.entries) == 1, self._means.posting, None
+        if posting is not None:
+            post = posting.entries(self._policy.name, parcel.entries, attempt=failures + 1, at=now)
+        return await self._try(given, content, now, post, failures=failures, alone=alone, failing_since=failing_since)
 
     async def send_notice(self, content: bytes, identity: str, *, failures: int) -> Tried:
         """Post what has no place in the log; it is never laid aside."""
-        now = self._means.clock.now()
+        now, posting, post = self._means.clock.now(), self._means.posting, None
+        if posting is not None:
+            post = posting.notice(self._policy.name, self._claim.stream, identity, attempt=failures + 1, at=now)
         given = notice_headers(
             self._claim.stream,
             content,
@@ -49,7 +54,7 @@ class Poster:
             timestamp_s=int(now.timestamp()),
             attempt=failures + 1,
         )
-        return await self._try(given, content, now, failures=failures, alone=False, failing_since=None)
+        return await self._try(given, content, now, post, failures=failures, alone=False, failing_since=None)
 
     def record(self, tried: Tried, first: int, last: int, entries: int) -> Attempt:
         """The row of a failed attempt at ``entries`` from position ``first`` to ``last``."""
@@ -74,12 +79,15 @@ class Poster:
         given: dict[str, str],
         content: bytes,
         now: datetime,
+        post: Post | None,
         *,
         failures: int,
         alone: bool,
         failing_since: datetime | None,
     ) -> Tried:
         means, policy = self._means, self._policy
+        if post is not None:
+            given[HEADER] = post.traceparent
         outcome = await means.egress.post(
             policy.url, given, content, timeout_s=policy.timeout_s, allow_private=policy.allow_private
         )
@@ -92,7 +100,10 @@ class Poster:
             alone=alone,
             failing_since=failing_since,
         )
-        means.observe.attempted(policy.name, _WORDS.get(type(decision), "unknown"))
+        word = _WORDS.get(type(decision), "unknown")
+        means.observe.attempted(policy.name, word)
+        if post is not None:
+            post.end(word, outcome)
         return Tried(decision, now, outcome.latency_s, failures)
 
 

@@ -18,6 +18,7 @@ from bridge.core.timeline import micros, moment
 from bridge.core.venue_clock import VenueClock
 from bridge.follow.chained import ChainedStream
 from bridge.follow.hearing import Hearing, worst
+from bridge.follow.keeping import Keeper
 from bridge.follow.limits import FollowLimits
 from bridge.follow.mending import Mender
 from bridge.follow.opening import FollowedStream, open_streams
@@ -51,7 +52,8 @@ class Follower:
         self._loud = loud or Loud(clock)
         self._on_append = on_append
         self._venue_clock = VenueClock()
-        self._mender = Mender(source, clock, self._venue_clock, self._limits)
+        self._keeper = Keeper(engine, clock, self._loud)
+        self._mender = Mender(source, clock, self._venue_clock, self._limits, self._keeper.read)
         self._lines: list[Hearing] = []
         self._line_of: dict[str, Hearing] = {}
         self._suspect: set[str] = set()
@@ -82,16 +84,24 @@ class Follower:
         for heard in self._lines:
             for series, stream in heard.streams.items():
                 if isinstance(stream, TimedStream) and series in heard.subscribed and series not in self._suspect:
-                    try:
-                        missed = await self._mender.audit(stream)
-                    except VenueError as error:
-                        self._loud.say("audit.failed", stream=stream.name, reason=str(error))
-                        continue
-                    if missed:
-                        self._loud.say("audit.found", stream=stream.name, times=missed)
-                        self._news(stream)
-                    found += missed
+                    found += await self._audit(stream)
         return found
+
+    async def _audit(self, stream: TimedStream) -> int:
+        began_at = self._clock.now()
+        try:
+            looked = await self._mender.audit(stream)
+        except VenueError as error:
+            self._loud.say("audit.failed", stream=stream.name, reason=str(error))
+            await self._keeper.failed(stream.stream_id, began_at, str(error))
+            return 0
+        if looked is None:
+            return 0
+        if looked.found_us:
+            self._loud.say("audit.found", stream=stream.name, times=len(looked.found_us))
+            self._news(stream)
+        await self._keeper.audited(stream.stream_id, began_at, looked)
+        return len(looked.found_us)
 
     # Reading
 

@@ -1,8 +1,9 @@
 """Filling a stream's holes: what to ask the venue for, when, and what to make of the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from bridge.clock import Clock
 from bridge.core.channel import Channel, Repair, Told
@@ -16,16 +17,42 @@ from bridge.follow.chained import ChainedStream
 from bridge.follow.limits import FollowLimits
 from bridge.follow.timed import SECOND_US, TimedStream
 from bridge.sources.market import Line, MarketSource, Recalled
+from bridge.store.reads import Read
 
 ANSWERS_IN_A_ROW_MAX = 3
 SLICES_MAX = 8
 """Answers that are put together to one: each may be as long as the adapter allows."""
 
 
+Keep = Callable[[int, Read], Awaitable[None]]
+"""Keeps a read of a hole: the stream's id, and what was asked and answered, in milliseconds of venue time."""
+
+
+class Looked(NamedTuple):
+    """What an audit looked at: from when to when, how many rows, and when those happened that had been missed."""
+
+    since_us: int
+    until_us: int
+    rows: int
+    found_us: Sequence[int]
+
+
+async def _kept_by_nobody(_stream_id: int, _read: Read) -> None:
+    """Where nobody wants to know."""
+
+
 class Mender:
     """Mends one source's streams. One call at a time per stream; the source's own quota bounds them together."""
 
-    def __init__(self, source: MarketSource, clock: Clock, venue_clock: VenueClock, limits: FollowLimits) -> None:
+    def __init__(
+        self,
+        source: MarketSource,
+        clock: Clock,
+        venue_clock: VenueClock,
+        limits: FollowLimits,
+        keep: Keep = _kept_by_nobody,
+    ) -> None:
+        self._keep = keep
         self._source = source
         self._clock = clock
         self._venue_clock = venue_clock
@@ -49,6 +76,7 @@ class Mender:
 
     async def mend(self, stream: TimedStream | ChainedStream, line: Line, now_us: int) -> None:
         """Do what can be done for the stream just now; a venue that does not answer is asked again later."""
+        asked_at = self._clock.now()
         try:
             if isinstance(stream, ChainedStream):
                 await self._fetch(stream, line)
@@ -56,6 +84,7 @@ class Mender:
                 await self._recall(stream, hole, now_us)
         except VenueError as error:
             stream.withhold(str(error))
+            await self._keep(stream.stream_id, Read(asked_at, "lists", error=str(error)))
             failures = self._failures[stream.name] = self._failures.get(stream.name, 0) + 1
             pause_s = backoff_s(
                 failures, first_s=self._limits.retry_first_s, max_s=self._limits.retry_max_s, jitter=1.0
@@ -64,19 +93,19 @@ class Mender:
         else:
             self._failures.pop(stream.name, None)
 
-    async def audit(self, stream: TimedStream) -> int:
-        """Read again what is told already, as far as it is remembered; how many events had been missed."""
+    async def audit(self, stream: TimedStream) -> Looked | None:
+        """Read again what is told already, as far as it is remembered; None where nothing can be read again."""
         timeline = stream.timeline
         if timeline is None or stream.channel.repair is not Repair.HISTORY:
-            return 0
+            return None
         until_us = timeline.frontier_us
         since_us = max(timeline.remembers_from_us, until_us - int(self._limits.audit_window_s * SECOND_US))
         if since_us >= until_us:
-            return 0
+            return None
         answer = await self._source.recall(stream.channel, moment(since_us), moment(until_us))
         if answer.superseding:
-            return 0
-        return stream.recalled(answer.told, before_us=until_us)
+            return None
+        return Looked(since_us, until_us, len(answer.told), stream.recalled(answer.told, before_us=until_us))
 
     async def _recall(self, stream: TimedStream, hole: Span, now_us: int) -> None:
         """Ask the lists for a hole until two answers agree; what no list can tell is given up."""
@@ -86,13 +115,16 @@ class Mender:
         pad_us = int(self._limits.overlap_s * SECOND_US)
         hears = stream.hears_from_us is not None
         for _ in range(ANSWERS_IN_A_ROW_MAX):
+            asked_at = self._clock.now()
             answer = await self._recalled(stream.channel, moment(hole.start - pad_us), moment(hole.stop + pad_us))
             if answer.venue_now is not None:
                 self._venue_clock.note(answer.venue_now, self._clock.monotonic())
             if stream.channel.repair is Repair.SNAPSHOT and not answer.superseding:
                 stream.give_up(hole, "the next state stands for what was not heard")
                 return
-            if stream.answered(hole, answer, asked_us=now_us):
+            withheld = stream.answered(hole, answer, asked_us=now_us)
+            await self._keep(stream.stream_id, _tried(asked_at, hole, answer, stream.brought, withheld))
+            if withheld is None:
                 break
         if not hears and not stream.in_pieces:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.poll_every_s
@@ -117,12 +149,16 @@ class Mender:
         if stream.want() is Want.PULL:
             hole = stream.sequel.hole()
             first, last = hole if hole is not None else (0, 0)
+            asked_at = self._clock.now()
             rows = await self._source.pull(stream.channel, first, last) if hole is not None else ()
             stream.pulled(rows)
+            await self._keep(stream.stream_id, Read(asked_at, "pull", pages=1, rows=len(rows)))
             return
+        asked_at = self._clock.now()
         told = await self._source.snapshot(stream.channel)
         if told is not None:
             stream.snapshot(told)
+            await self._keep(stream.stream_id, Read(asked_at, "snapshot", pages=1, rows=1))
             return
         await line.resubscribe(stream.channel.series)
         self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
@@ -132,6 +168,24 @@ class Mender:
         self._not_before_s.pop(stream.name, None)
         if isinstance(stream, ChainedStream) and stream.channel.repair is not Repair.PULL:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
+
+
+def _tried(asked_at: datetime, hole: Span, answer: Recalled, brought: int, withheld: str | None) -> Read:
+    """What is kept of a list's answer to a hole; times are inclusive, in milliseconds."""
+    first_ms, last_ms = hole.start // 1000, max(hole.start, hole.stop - 1) // 1000
+    return Read(
+        at=asked_at,
+        why="lists",
+        since=first_ms,
+        upto=last_ms,
+        reached=last_ms,
+        pages=1,
+        rows=len(answer.told),
+        fresh=brought,
+        proven_first=first_ms if withheld is None else None,
+        proven_last=last_ms if withheld is None else None,
+        withheld=withheld,
+    )
 
 
 def _between(answer: Recalled, since: datetime | None, until: datetime | None) -> Iterator[Told]:

@@ -29,7 +29,8 @@ class TimedStream:
     """What a follower knows of one stream.
 
     ``hears_from_us`` is from when on the present connection hears everything, None while none does. ``timeline`` is
-    None until the stream has begun. ``in_pieces``: its hole holds more than there is room for at a time.
+    None until the stream has begun. ``in_pieces``: its hole holds more than there is room for at a time. ``brought``
+    is how many events the last answer to a hole had that were new.
     """
 
     name: str
@@ -52,6 +53,7 @@ class TimedStream:
     _asked: Span | None = None
     _room_until_us: int | None = None
     in_pieces: bool = False
+    brought: int = 0
 
     def __post_init__(self) -> None:
         self._values = Values(self.limits.values_max)
@@ -86,16 +88,16 @@ class TimedStream:
             return
         self._take(self._twins.tell_apart(told) if self._has_twins else told, Transport.WEBSOCKET)
 
-    def recalled(self, rows: Sequence[Told], *, before_us: int) -> int:
-        """Take in a list's answer as far as there is room, the oldest first; how many rows before a time were new."""
-        twins = Twins()
-        fresh = 0
+    def recalled(self, rows: Sequence[Told], *, before_us: int) -> list[int]:
+        """Take in a list's answer as far as there is room, the oldest first; when those happened, of the rows before
+        a time, that were new."""
+        twins, fresh = Twins(), []
         timed = ((micros(told.event.occurred_at), told) for told in rows if told.event.occurred_at is not None)
         for at_us, told in sorted(timed, key=itemgetter(0)):
             if self._room_until_us is not None and at_us >= self._room_until_us:
                 break
             is_new = self._take(twins.tell_apart(told) if self._has_twins else told, Transport.REPLAY)
-            fresh += is_new and at_us < before_us
+            fresh += [at_us] if is_new and at_us < before_us else []
         return fresh
 
     def alive(self, until_us: int) -> None:
@@ -161,9 +163,7 @@ class TimedStream:
         if self.timeline is None:
             return None
         start_us = self.timeline.reached_us
-        end_us = self.hears_from_us
-        if end_us is None:
-            end_us = now_us - self.lag_us
+        end_us = now_us - self.lag_us if self.hears_from_us is None else self.hears_from_us
         end_us = min(end_us, self.timeline.covered_from_us(start_us) or end_us)
         if end_us <= start_us:
             return None
@@ -177,32 +177,29 @@ class TimedStream:
         """How long after an event the lists may still lack it."""
         return int(self.channel.lag_s * SECOND_US)
 
-    def answered(self, hole: Span, recalled: Recalled, *, asked_us: int) -> bool:
-        """Take in a list's answer to a hole, asked for at ``asked_us``; False if it must be asked for again."""
+    def answered(self, hole: Span, recalled: Recalled, *, asked_us: int) -> str | None:
+        """Take in a list's answer to a hole, asked for at ``asked_us``; why to ask for it again, None if not."""
         assert self.timeline is not None
         assert self._hole is not None
         self._hole.reads += 1
         if recalled.superseding:
             self._supersede(hole, recalled.told)
-            return True
-        brought_nothing = self.recalled(recalled.told, before_us=hole.stop) == 0
-        agree = confirmed(asked_before=self._asked == hole, brought_nothing=brought_nothing)
+            return None
+        self.brought = len(self.recalled(recalled.told, before_us=hole.stop))
+        agree = confirmed(asked_before=self._asked == hole, brought_nothing=self.brought == 0)
         self._asked = hole
-        if asked_us < hole.stop + self.lag_us:
-            self._hole.withheld = "settled"
-            return False
-        if not agree:
-            self._hole.withheld = "stable"
-            return False
+        settled = asked_us >= hole.stop + self.lag_us
+        self._hole.withheld = None if settled and agree else "stable" if settled else "settled"
+        if self._hole.withheld is not None:
+            return self._hole.withheld
         self._asked = None
-        self._hole.withheld = None
         stop_us = hole.stop if self._room_until_us is None else min(hole.stop, self._room_until_us)
         self.in_pieces, self._room_until_us = stop_us < hole.stop, None
         proven_us = stop_us if recalled.complete_from is None else max(hole.start, micros(recalled.complete_from))
         self.timeline.cover(proven_us := min(proven_us, stop_us), stop_us)
         evidence: dict[str, object] = {"answered_from": words.iso(proven_us), "reads": self._hole.reads}
         self.timeline.give_up(hole.start, proven_us, reason="lost", evidence=evidence)
-        return True
+        return None
 
     def withhold(self, why: str) -> None:
         """The hole stays open, and this is why."""

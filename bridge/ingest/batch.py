@@ -16,13 +16,14 @@ HELD = -1
 class Telling:
     """One event of the batch, the way it came, and the index of the submission it belongs to.
 
-    ``reread``: its reader has been past its number before.
+    ``reread``: its reader has been past its number before. ``audited``: that reader is the audit.
     """
 
     submission: int
     event: Event
     transport: Transport
     reread: bool = False
+    audited: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Batch:
                     batch.given.setdefault(index, []).append(number)
                 reread = event.sequence is not None and event.sequence < submission.reread_below
                 batch.told[submission.transport.value] += not reread
-                batch._add(Telling(index, event, submission.transport, reread))
+                batch._add(Telling(index, event, submission.transport, reread, submission.audited))
         return batch
 
     def add_held(self, held: Sequence[tuple[Event, Transport]]) -> None:
@@ -99,7 +100,14 @@ class Batch:
         return _pairs((*(telling for number, telling in self.first.items() if number not in fresh), *self.again))
 
     def receipts(
-        self, submissions: Sequence[Submission], *, fresh: set[int], conflicts: set[int], sightings: int, held: int
+        self,
+        submissions: Sequence[Submission],
+        *,
+        fresh: set[int],
+        late: set[int],
+        conflicts: set[int],
+        sightings: int,
+        held: int,
     ) -> list[Receipt]:
         """What became of each submission."""
         mine: list[list[int]] = [[] for _ in submissions]
@@ -110,7 +118,8 @@ class Batch:
         for index, (submission, new) in enumerate(zip(submissions, mine, strict=True)):
             numbers = self.given.get(index) or _numbers(submission)
             differing = tuple(number for number in numbers if number in conflicts)
-            receipts.append(Receipt(tuple(new), len(numbers) - len(new), differing, sightings, held))
+            told_late = tuple(number for number in new if number in late) if late else ()
+            receipts.append(Receipt(tuple(new), len(numbers) - len(new), differing, sightings, held, told_late))
         return receipts
 
 

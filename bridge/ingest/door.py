@@ -21,6 +21,7 @@ from bridge.ingest.transaction import Committed, commit, commit_plain
 from bridge.store import follows, streams, sweeps
 from bridge.store.direct import Direct, taken_out
 from bridge.store.engine import store_errors
+from bridge.store.finish import Finished
 
 _Waiting = tuple[Submission, Answer]
 
@@ -37,7 +38,7 @@ class _Lane:
     events_waiting: int = 0
     busy: bool = False
     unsettled: bool = True  # a predecessor may have been killed in the middle of a long stretch
-    last: Committed | None = None  # since then nothing has failed; another process may have committed
+    last: Finished | None = None  # since then nothing has failed; another process may have committed
 
     def take(self, events_max: int) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -83,18 +84,25 @@ class Door:
         await self._tasks.__aexit__(kind, error, trace)
 
     async def accept(
-        self, stream: str, events: Sequence[Event], *, transport: Transport, reread_below: int = 0
+        self,
+        stream: str,
+        events: Sequence[Event],
+        *,
+        transport: Transport,
+        reread_below: int = 0,
+        audited: bool = False,
     ) -> Receipt:
         """Store ``events``; returns after the commit that holds them.
 
-        A reader that looks at numbers again says so with ``reread_below``: they are not counted as heard twice.
+        A reader that looks at numbers again says so with ``reread_below``: they are not counted as heard twice. The
+        audit says that it is one: what it finds missing goes down as a gap.
 
         Raises:
             StoreRefused: Postgres will not take these events; nothing of this call was stored.
             Overloaded: more is waiting than ``events_waiting_max``; nothing of this call was stored.
             StoreUnavailable: the database is away; whether this call was stored is unknown.
         """
-        return await self._submit(stream, Submission(events, transport, reread_below))
+        return await self._submit(stream, Submission(events, transport, reread_below, audited))
 
     def offer(self, stream: str, events: Sequence[Event], answer: Answer, *, transport: Transport) -> None:
         """``accept`` for a caller without a task: ``answer`` is told after the commit. The stream was opened before.
@@ -227,7 +235,7 @@ class Door:
         if committed is None:
             async with connection.transaction():
                 committed = await commit(connection, lane.spec, lane.stream_id, batch, now=now, walk=lane.unsettled)
-        lane.last = committed
+        lane.last = Finished(committed.stream, committed.version)  # and not what was told: it may be large
         lane.unsettled = committed.unsettled
         self._on_commit(committed)
         return committed

@@ -78,7 +78,7 @@ async def recover(
     sealed = stream.epoch - 1
     fresh = await events.insert(connection, stream_id=stream.id, epoch=sealed, heard=rows, received_at=now)
     return [
-        Entry(Kind.RECOVERED, event.sequence, event.digest, epoch=sealed)
+        Entry(Kind.RECOVERED, event.sequence, event.digest, epoch=sealed, event_id=event.event_id, received_at=now)
         for event, _ in rows
         if event.sequence in fresh
     ]

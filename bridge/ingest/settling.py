@@ -52,7 +52,7 @@ async def settle_stream(
     if head_before < stream.frontier and not walk and not found:
         # Nothing was waiting: what is above the frontier is this batch, and no evidence reaches beyond it.
         pending = [
-            Pending(number, event.digest, event.occurred_at, now)
+            Pending(number, event.digest, event.occurred_at, now, event.event_id)
             for number, event in sorted(fresh.items())
             if number >= stream.frontier
         ]
@@ -108,7 +108,8 @@ async def _settle(
 
 def _entry(step: int | Span, by_number: Mapping[int, Pending], known: Sequence[Evidence]) -> Entry:
     if isinstance(step, int):
-        return Entry(Kind.EVENT, step, by_number[step].digest)
+        event = by_number[step]
+        return Entry(Kind.EVENT, step, event.digest, event_id=event.event_id, received_at=event.received_at)
     detail = next((item.detail for item in known if item.verdict == "loss" and item.span.intersect(step)), {})
     told = {"first": step.first, "last": step.last, "reason": "lost", "evidence": detail}
     return Entry.told(Kind.GAP, json.dumps(told, separators=(",", ":")).encode())

@@ -68,12 +68,14 @@ class Finding:
 class Submission:
     """One call to the door: events as one transport told them, or what the reconciler found out.
 
-    Numbers under ``reread_below`` were told by this reader before, and are not counted as heard again.
+    Numbers under ``reread_below`` were told by this reader before, and are not counted as heard again. ``audited``:
+    the reader looks for what is missing where nothing should be, and what it finds so is a gap that it has healed.
     """
 
     events: Sequence[Event] = ()
     transport: Transport | None = None
     reread_below: int = 0
+    audited: bool = False
     finding: Finding | None = None
     epoch: NewEpoch | None = None
 
@@ -81,7 +83,8 @@ class Submission:
 class Receipt(NamedTuple):
     """What became of a submission, after the commit.
 
-    ``fresh`` holds the numbers that were new, ``conflicts`` those whose stored content is another.
+    ``fresh`` holds the numbers that were new, ``late`` those of them that had been taken for absent or lost, and
+    ``conflicts`` those whose stored content is another.
     """
 
     fresh: tuple[int, ...] = ()
@@ -89,6 +92,7 @@ class Receipt(NamedTuple):
     conflicts: tuple[int, ...] = ()
     sightings: int = 0
     held: int = 0
+    late: tuple[int, ...] = ()
 
 
 class Answer(Protocol):

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.core.coverage import Coverage
 from bridge.core.event import Kind
 from bridge.ingest import epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
-from bridge.store import events, evidence, sightings, streams, sweeps, variants
+from bridge.store import events, evidence, gaps, sightings, streams, sweeps, variants
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
-from bridge.store.finish import finished
+from bridge.store.finish import Finished, finished
 from bridge.store.plain import Foreseen, Unforeseen
 from bridge.store.sightings import Match
 from bridge.store.streams import Stream
@@ -26,13 +27,17 @@ from bridge.store.streams import Stream
 class Committed:
     """What a transaction did.
 
-    ``told`` counts events by transport, ``remarks`` the entries that are no plain events, by kind.
+    ``entries`` were appended, in their order, ``completed_by`` says what had been missing before: the transport that
+    told of it, or what is known in its place. ``told`` counts events by transport, ``remarks`` the entries that are
+    no plain events, by kind.
     ``unsettled`` says that more is complete than one transaction may settle. ``version`` is that of the stream's row.
     """
 
     stream: Stream
     version: int
     appended: int
+    entries: Sequence[Entry]
+    completed_by: str
     told: dict[str, int]
     remarks: dict[str, int]
     unsettled: bool
@@ -50,6 +55,7 @@ class _Transaction:
     batch: Batch = field(default_factory=Batch)
     decided: bool = False
     fresh: set[int] = field(default_factory=set)
+    late: set[int] = field(default_factory=set)
     outcome: repeats.Outcome = field(default_factory=repeats.Outcome)
     entries: list[Entry] = field(default_factory=list)
     sighted: int = 0
@@ -58,6 +64,18 @@ class _Transaction:
     def undoubted(self) -> bool:
         """Whether nobody asks if the numbering began anew: that was just decided, or the numbers are our own."""
         return self.decided or self.stream.numbering == "bridge"
+
+    def receipts(self, submissions: Sequence[Submission]) -> list[Receipt]:
+        """What became of each submission."""
+        outcome = self.outcome
+        return self.batch.receipts(
+            submissions,
+            fresh=self.fresh,
+            late=self.late,
+            conflicts=outcome.conflicts,
+            sightings=self.sighted,
+            held=outcome.held,
+        )
 
 
 async def commit(
@@ -99,21 +117,17 @@ async def commit(
         stream=after,
         version=version,
         appended=after.position - before.position,
+        entries=told,
+        completed_by=_completed_by(work, before, findings),
         told=dict(work.batch.told),
         remarks=dict(Counter(entry.kind.value for entry in told if entry.kind is not Kind.EVENT)),
         unsettled=settled.unsettled,
-        receipts=work.batch.receipts(
-            submissions,
-            fresh=work.fresh,
-            conflicts=work.outcome.conflicts,
-            sightings=work.sighted,
-            held=work.outcome.held,
-        ),
+        receipts=work.receipts(submissions),
     )
 
 
 async def commit_plain(
-    connection: Executes, spec: StreamSpec, last: Committed, submissions: Sequence[Submission], *, now: datetime
+    connection: Executes, spec: StreamSpec, last: Finished, submissions: Sequence[Submission], *, now: datetime
 ) -> Committed | None:
     """``commit`` and its transaction in one statement, where all it needs is known since ``last``.
 
@@ -166,6 +180,17 @@ def _with(stream: Stream, finding: Finding) -> Stream:
     return stream
 
 
+def _completed_by(work: _Transaction, before: Stream, findings: Sequence[Finding]) -> str:
+    """What the frontier had waited for: a transport, or a verdict; empty where this transaction does not tell."""
+    missing = before.frontier
+    if missing is None:
+        return ""
+    if missing in work.fresh:
+        return work.batch.first[missing].transport.value
+    found = (item for finding in findings for item in finding.evidence if missing in item.span)
+    return next((item.verdict for item in found), "")
+
+
 async def _recover_sealed(work: _Transaction) -> None:
     """Events that are older than the present epoch go into the sealed one."""
     sealed = epochs.take_sealed(work.stream, work.batch.first)
@@ -207,7 +232,10 @@ async def _store(work: _Transaction) -> None:
 
 
 async def _tell_late(work: _Transaction) -> None:
-    """What turned up below the frontier is told at the next position, and refutes the proof that missed it."""
+    """What turned up below the frontier is told at the next position, and refutes the proof that missed it.
+
+    What the audit found so is a gap that nobody knew of, until it was healed.
+    """
     stream, connection = work.stream, work.connection
     if stream.frontier is None or stream.base is None:
         return
@@ -221,11 +249,19 @@ async def _tell_late(work: _Transaction) -> None:
     lateness_s = 0.0
     for number in late:
         kind = Kind.RECOVERED if number in lost else Kind.LATE
-        work.entries.append(Entry(kind, number, work.batch.first[number].event.digest))
+        event = work.batch.first[number].event
+        entry = Entry(kind, number, event.digest, event_id=event.event_id, received_at=work.now)
+        work.entries.append(entry)
         next_at = await events.next_received(connection, stream_id=stream.id, epoch=stream.epoch, sequence=number)
         if kind is Kind.LATE and next_at is not None:
             lateness_s = max(lateness_s, (work.now - next_at).total_seconds())
     await evidence.refute(connection, stream_id=stream.id, epoch=stream.epoch, sequences=late, now=work.now)
+    audited = Coverage.of_numbers(number for number in late if work.batch.first[number].audited)
+    if healed := [(span, len(span)) for span in audited.spans]:
+        await gaps.heal(
+            connection, stream_id=stream.id, epoch=stream.epoch, healed=healed, axis="sequence", now=work.now
+        )
+    work.late = set(late)
     settle_s = min(work.spec.settle_max_s, max(stream.settle_s, 2 * lateness_s))
     work.stream = replace(stream, settle_s=settle_s)
 

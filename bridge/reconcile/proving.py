@@ -8,22 +8,26 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
+from bridge.core.errors import VenueError
 from bridge.core.plan import Ask
-from bridge.core.proof import Candidate, Judgement, Known, judge
+from bridge.core.proof import Candidate, Clause, Judgement, Known, judge
 from bridge.ingest import Door, Finding
 from bridge.reconcile.limits import ReplayLimits
 from bridge.reconcile.losses import find_loss, forgotten, remembered
 from bridge.reconcile.reading import Reader, ReadSoFar
 from bridge.reconcile.watch import Watch
-from bridge.store import events, gaps
+from bridge.store import events, gaps, reads
 from bridge.store.engine import store_errors
 from bridge.store.evidence import Evidence
+from bridge.store.reads import Read
 from bridge.store.streams import Stream
 
 log = structlog.get_logger()
 
 SETTLE_EASING = 0.998
 """What a raised settling time is multiplied by with each proof, down to the configured start."""
+ORDINARY = frozenset({Clause.RIGHT_ANCHOR, Clause.SETTLED})
+"""What a read fails by where there is nothing to prove, or not yet: most reads of a tail do."""
 NUMBERS_MAX = 2_000_000
 """Stored numbers that one read is held against."""
 
@@ -52,14 +56,23 @@ class Prover:
             VenueError: the venue could not be asked.
         """
         assert stream.frontier is not None
-        began_at = self._clock.monotonic()
+        began_at, asked_at = self._clock.monotonic(), self._clock.now()
         settled_to = self.settled_to(stream)
         since = await self._left_edge(stream)
-        so_far = await self._reader.read_whole(since=since, upto=ask.upto, head=stream.head, urgent=ask.why != "tail")
+        try:
+            so_far = await self._reader.read_whole(
+                since=since, upto=ask.upto, head=stream.head, urgent=ask.why != "tail"
+            )
+        except VenueError as error:
+            if stream.gaps_open:
+                await self._keep(stream, Read(asked_at, ask.why, since, ask.upto, error=str(error)))
+            raise
         settled_to = max(settled_to, _settled_by_age(so_far, self._limits))
         judgement = await self._judge(stream, so_far, settled_to)
         settle_s = self._learned_settle(stream, so_far, judgement)
         await self._conclude(stream, so_far, judgement, settle_s)
+        if stream.gaps_open or set(judgement.failed) - ORDINARY:
+            await self._keep(stream, _tried(asked_at, ask, so_far, judgement))
         if so_far.ended and so_far.listed:
             self._watch.looked_to = max(self._watch.looked_to, so_far.listed[-1])
             self._watch.looked_at = began_at
@@ -170,13 +183,17 @@ class Prover:
             finding = replace(finding, quiet_until=await self._quiet_until(stream, so_far))
         if finding != Finding(stream.epoch):
             await self._door.record(stream.name, finding)
-        if stream.gaps_open:
-            withheld = ", ".join(clause.value for clause in judgement.failed) or None
-            upto = max(so_far.listed, default=stream.frontier)
-            with store_errors():
-                async with self._engine.begin() as connection:
+
+    async def _keep(self, stream: Stream, read: Read) -> None:
+        """Keep a read that concerned a gap, or should have proved something, and count it for the gaps it reached."""
+        assert stream.frontier is not None
+        with store_errors():
+            async with self._engine.begin() as connection:
+                await reads.insert(connection, stream_id=stream.id, epoch=stream.epoch, made=[read])
+                if stream.gaps_open and read.error is None:
+                    upto = stream.frontier if read.reached is None else read.reached
                     await gaps.note_read(
-                        connection, stream_id=stream.id, epoch=stream.epoch, upto=upto, withheld=withheld
+                        connection, stream_id=stream.id, epoch=stream.epoch, upto=upto, withheld=read.withheld
                     )
 
     async def _quiet_until(self, stream: Stream, so_far: ReadSoFar) -> datetime | None:
@@ -218,6 +235,24 @@ def _settled_by_age(so_far: ReadSoFar, limits: ReplayLimits) -> int:
     newest = so_far.venue_now - timedelta(seconds=limits.settle_max_s + 1)
     oldest = so_far.venue_now - timedelta(seconds=limits.retention_s)
     return max((number for number, at in so_far.times if oldest < at <= newest), default=0)
+
+
+def _tried(asked_at: datetime, ask: Ask, so_far: ReadSoFar, judgement: Judgement) -> Read:
+    """What is kept of a read."""
+    proven = judgement.proven
+    return Read(
+        at=asked_at,
+        why=ask.why,
+        since=so_far.since,
+        upto=ask.upto,
+        reached=max(so_far.listed, default=None),
+        pages=so_far.pages,
+        rows=len(so_far.listed),
+        fresh=len(so_far.fresh),
+        proven_first=None if proven is None else proven.first,
+        proven_last=None if proven is None else proven.last,
+        withheld=", ".join(clause.value for clause in judgement.failed) or None,
+    )
 
 
 def _detail(so_far: ReadSoFar, claim: Candidate | None) -> dict[str, object]:

@@ -22,7 +22,7 @@ from bridge.reconcile.bootstrap import find_base
 from bridge.reconcile.gaps import open_gaps
 from bridge.reconcile.limits import ReplayLimits
 from bridge.reconcile.losses import forgotten
-from bridge.reconcile.proving import Prover
+from bridge.reconcile.proving import ORDINARY, Prover
 from bridge.reconcile.reading import Reader, ReadSoFar
 from bridge.reconcile.suspicion import resolve
 from bridge.reconcile.watch import Watch
@@ -64,7 +64,7 @@ class Reconciler:
         self._watch = Watch()
         reader = Reader(replay, door, stream, limits)
         self._prover = Prover(engine, door, clock, reader, self._watch, limits)
-        self._audit = Audit(replay, door, stream, limits)
+        self._audit = Audit(engine, door, clock, replay, limits)
 
     async def tick(self) -> int:
         """Do what is due; returns how many reads it made. Called by the scheduler, a bell, or a test."""
@@ -88,7 +88,8 @@ class Reconciler:
             return 1
         now = self._clock.now()
         due = await self._due(now)
-        await open_gaps(self._engine, stream, self._limits, now)
+        if await open_gaps(self._engine, stream, self._limits, now):
+            stream = await self._look() or stream
         reads = 0
         while reads < READS_PER_TICK_MAX:
             ask = next_ask(self._standing(stream, tail_due="tail" in due, now=now))
@@ -103,7 +104,7 @@ class Reconciler:
             stream = await self._look() or stream
         if reads == 0 and "audit" in due:
             reads = 1
-            if await self._audit.step():
+            if (await self._audit.step(stream)).ended_at is not None:
                 await self._done(due["audit"], self._limits.audit_every_s)
         await self._report_unmatched(stream, now)
         return reads
@@ -124,7 +125,7 @@ class Reconciler:
                 return await self._prover.declare_loss(stream, so_far)
             await self._ask_numbering(stream)
             return False
-        hard = set(judgement.failed) - {Clause.RIGHT_ANCHOR, Clause.SETTLED}
+        hard = set(judgement.failed) - ORDINARY
         if hard or ask.why == "proof":
             self._back_off(", ".join(clause.value for clause in judgement.failed))
         return False

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from bridge.core.errors import BridgeError
+from bridge.report.auditing import audited
 from bridge.report.delivering import delivering
 from bridge.report.period import HOUR, Period
 from bridge.report.shape import (
@@ -55,7 +56,8 @@ async def make(conn: Executes, period: Period, *, glob: str = "*", destination: 
     told: list[StreamReport] = []
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     for at in range(0, len(wanted), PIECE):
-        told += await _streams(conn, wanted[at : at + PIECE], period, bars_max=bars_max)
+        piece = wanted[at : at + PIECE]
+        told += await audited(conn, piece, await _streams(conn, piece, period, bars_max=bars_max), period)
     sent = await delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted])
     return sealed(Report(since=period.since, until=period.until, streams=told, destinations=sent))
 

@@ -103,6 +103,22 @@ class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
     timeline_more: int
 
 
+class AuditCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The audits of a stream that ended in the period; ``failed`` of the ``passes`` could not be finished.
+
+    Of ``rows`` that the venue listed, ``fresh`` had been missed, and ``conflicts`` have other content. ``unlisted``
+    counts what we hold and the venue did not list, in each pass anew. ``last_at``: when the last one was finished.
+    """
+
+    passes: int = 0
+    failed: int = 0
+    rows: int = 0
+    fresh: int = 0
+    conflicts: int = 0
+    unlisted: int = 0
+    last_at: datetime | None = None
+
+
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """``complete_percent`` of the passed numbers have an event or are void; None for the reason in ``why``.
 
@@ -120,6 +136,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     hours: Sequence[HourLine]
     gaps: GapCounts
     unmatched: int
+    audits: AuditCounts = AuditCounts()
 
 
 class Deliveries(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,8 +43,9 @@ def summary_of(report: Report) -> str:
 
 
 def sheets_of(report: Report) -> list[Sheet]:
-    """Streams, losses and destinations: those of which there are any."""
-    made = [_streams(report.streams), _losses(report.streams), _destinations(report.destinations)]
+    """Streams, losses, audits and destinations: those of which there are any."""
+    streams = report.streams
+    made = [_streams(streams), _losses(streams), _audits(streams), _destinations(report.destinations)]
     return [sheet for sheet in made if sheet.rows]
 
 
@@ -84,6 +85,24 @@ def _losses(streams: Sequence[StreamReport]) -> Sheet:
     ]
     columns = ("stream", "epoch", "axis", "first", "last", "lost", "opened", "ended")
     return _sheet("Lost for good", "Ranges in which something can no longer be had.", columns, rows)
+
+
+def _audits(streams: Sequence[StreamReport]) -> Sheet:
+    rows = [
+        Row(
+            (
+                *(one.stream, _told(audits.passes), _told(audits.failed), _told(audits.rows), _told(audits.fresh)),
+                *(_told(audits.conflicts), _told(audits.unlisted)),
+                NONE if audits.last_at is None else f"{audits.last_at:%Y-%m-%d %H:%M:%S}",
+            ),
+            bad=bool(audits.fresh or audits.conflicts or audits.unlisted),
+        )
+        for one in streams
+        if (audits := one.audits).passes
+    ]
+    columns = ("stream", "passes", "failed", "rows", "missed", "conflicts", "unlisted", "last")
+    says = "The venue's own list, read again and laid beside ours. Unlisted is ours, and not on it."
+    return _sheet("Audits", says, columns, rows)
 
 
 def _destinations(destinations: Sequence[DestinationReport]) -> Sheet:

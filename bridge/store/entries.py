@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 
@@ -13,7 +14,8 @@ from bridge.store.direct import Executes
 class Entry:
     """What is to be appended: a venue's event by its number and digest, or words of the bridge's own.
 
-    ``epoch`` is the epoch it belongs to where that is not the stream's present one.
+    ``epoch`` is the epoch it belongs to where that is not the stream's present one. ``event_id`` and ``received_at``
+    are the event's: whoever hears of the entry may want to know it by its id, and how long it waited.
     """
 
     kind: Kind
@@ -21,6 +23,8 @@ class Entry:
     digest: bytes
     data: bytes | None = None
     epoch: int | None = None
+    event_id: str = ""
+    received_at: datetime | None = None
 
     @classmethod
     def told(cls, kind: Kind, data: bytes) -> "Entry":

@@ -1,6 +1,6 @@
 """Events: what the venue said, once per number, payload verbatim."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Pending(NamedTuple):
     digest: bytes
     occurred_at: datetime | None
     received_at: datetime
+    event_id: str
 
 
 INSERT = text("""
@@ -50,7 +51,7 @@ SELECT payload FROM events WHERE stream_id = :stream_id AND epoch = :epoch AND s
 """)
 
 _PENDING = text("""
-SELECT sequence, digest, occurred_at, received_at FROM events
+SELECT sequence, digest, occurred_at, received_at, event_id FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :frontier
 ORDER BY sequence LIMIT :limit
 """)
@@ -58,6 +59,14 @@ ORDER BY sequence LIMIT :limit
 _NUMBERS = text("""
 SELECT sequence, received_at FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence BETWEEN :first AND :last
+ORDER BY sequence LIMIT :limit
+""")
+
+_UNLISTED = text("""
+SELECT sequence, count(*) OVER () FROM events e
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :after AND sequence <= :upto
+  AND received_at <= :heard_before AND coalesce(occurred_at, received_at) > :retained_since
+  AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:listed AS bigint[])) AS row (number) WHERE number = e.sequence)
 ORDER BY sequence LIMIT :limit
 """)
 
@@ -128,6 +137,36 @@ async def numbers(
     """The stored numbers from ``first`` to ``last`` (inclusive) with their hearing, ascending, at most ``limit``."""
     values = {"stream_id": stream_id, "epoch": epoch, "first": first, "last": last, "limit": limit}
     return [(row[0], row[1]) for row in await conn.execute(_NUMBERS, values)]
+
+
+async def unlisted(
+    conn: Executes,
+    *,
+    stream_id: int,
+    epoch: int,
+    after: int,
+    upto: int,
+    listed: Collection[int],
+    heard_before: datetime,
+    retained_since: datetime,
+    limit: int,
+) -> tuple[list[int], int]:
+    """What is stored in ``(after, upto]`` and not among ``listed``: the first ``limit`` numbers, and how many in all.
+
+    Only what was heard before a time counts, and only what happened after another.
+    """
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "after": after,
+        "upto": upto,
+        "listed": list(listed),
+        "heard_before": heard_before,
+        "retained_since": retained_since,
+        "limit": limit,
+    }
+    rows = (await conn.execute(_UNLISTED, values)).all()
+    return [row[0] for row in rows], rows[0][1] if rows else 0
 
 
 async def last_below(conn: Executes, *, stream_id: int, epoch: int, below: int) -> tuple[int, datetime | None] | None:

@@ -12,8 +12,6 @@ from bridge.core.coverage import Coverage
 from bridge.core.span import Span
 from bridge.store.direct import Executes
 
-LOOKED_AT_MAX = 1_000
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -24,8 +22,8 @@ class Evidence:
     detail: dict[str, Any]
 
 
-class OnRecord(NamedTuple):
-    """Evidence as it was written down; ``refuted_at`` is when an event turned up inside of what it had proven."""
+class Recorded(NamedTuple):
+    """What is on record of a span. A proof was refuted when an event turned up in it that it had missed."""
 
     id: int
     first: int
@@ -46,17 +44,17 @@ SELECT first, last, verdict, detail FROM evidence
 WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :frontier
 """)
 
+# Proofs follow each other: those that reach a span are the next ones that end behind its beginning.
+_TOUCHING = text("""
+SELECT id, first, last, verdict, detail, recorded_at, refuted_at
+FROM (SELECT * FROM evidence WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :lowest
+      ORDER BY last LIMIT :limit) AS near
+WHERE first <= :highest ORDER BY recorded_at, id
+""")
+
 _LOSSES_AT = text("""
 SELECT first, last FROM evidence
 WHERE stream_id = :stream_id AND epoch = :epoch AND verdict = 'loss' AND last >= :lowest AND first <= :highest
-""")
-
-# Every span that reaches into another ends at or behind its beginning: from there on the index is read in order.
-_OVER = text("""
-SELECT id, first, last, verdict, detail, recorded_at, refuted_at
-FROM (SELECT * FROM evidence WHERE stream_id = :stream_id AND epoch = :epoch AND last >= :lowest
-      ORDER BY last LIMIT :looked_at) AS near
-WHERE first <= :highest ORDER BY id DESC LIMIT :limit
 """)
 
 _REFUTE = text("""
@@ -89,20 +87,23 @@ async def above(conn: Executes, *, stream_id: int, epoch: int, frontier: int) ->
     return [Evidence(Span.inclusive(first, last), verdict, detail) for first, last, verdict, detail in rows]
 
 
+async def touching(conn: Executes, *, stream_id: int, epoch: int, span: Span, limit: int) -> list[Recorded]:
+    """What is on record of a span or a part of it, the oldest first; at most ``limit`` rows are looked at."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "lowest": span.first,
+        "highest": span.last,
+        "limit": limit,
+    }
+    return [Recorded(*row) for row in await conn.execute(_TOUCHING, values)]
+
+
 async def losses(conn: Executes, *, stream_id: int, epoch: int, lowest: int, highest: int) -> Coverage:
     """What is on record as lost between two numbers."""
     values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "highest": highest}
     rows = await conn.execute(_LOSSES_AT, values)
     return Coverage.of(Span.inclusive(first, last) for first, last in rows)
-
-
-async def over(
-    conn: Executes, *, stream_id: int, epoch: int, lowest: int, highest: int, limit: int
-) -> list[OnRecord]:
-    """What is on record of the numbers between two, the newest first. Far behind them nothing is looked for."""
-    values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "highest": highest}
-    rows = await conn.execute(_OVER, {**values, "limit": limit, "looked_at": LOOKED_AT_MAX})
-    return [OnRecord(*row) for row in rows]
 
 
 async def refute(conn: Executes, *, stream_id: int, epoch: int, sequences: Sequence[int], now: datetime) -> None:

@@ -102,6 +102,14 @@ FROM passed WHERE gaps.id = passed.id
 RETURNING gaps.id
 """)
 
+# What the audit found missing where nothing was believed to be: it is known and healed in one.
+_HEAL = text("""
+INSERT INTO gaps (stream_id, epoch, first, last, state, opened_at, due_at, closed_at, reads, found, healed_by, axis)
+SELECT :stream_id, :epoch, first, last, 'recovered', :now, :now, :now, 1, found, 'audit', :axis
+FROM unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]), CAST(:found AS bigint[]))
+     AS hole (first, last, found)
+""")
+
 _READ_AT = text("""
 UPDATE gaps SET reads = reads + 1, withheld = :withheld
 WHERE stream_id = :stream_id AND epoch = :epoch AND state = 'open' AND first <= :upto
@@ -195,6 +203,22 @@ async def close_passed(conn: Executes, *, stream_id: int, epoch: int, frontier: 
     return len((await conn.execute(_CLOSE, values)).all())
 
 
+async def heal(
+    conn: Executes, *, stream_id: int, epoch: int, healed: Sequence[tuple[Span, int]], axis: str, now: datetime
+) -> None:
+    """Put down spans with how many events the audit brought of each: gaps that were unknown until healed."""
+    values = {
+        "stream_id": stream_id,
+        "epoch": epoch,
+        "firsts": [span.first for span, _ in healed],
+        "lasts": [span.last for span, _ in healed],
+        "found": [found for _, found in healed],
+        "axis": axis,
+        "now": now,
+    }
+    await conn.execute(_HEAL, values)
+
+
 async def note_read(conn: Executes, *, stream_id: int, epoch: int, upto: int, withheld: str | None) -> None:
     """Count a read for every open gap that it reached, with the clause that withheld its proof, if any."""
     values = {"stream_id": stream_id, "epoch": epoch, "upto": upto, "withheld": withheld}
@@ -261,8 +285,8 @@ async def page(conn: Executes, *, stream_id: int, before: int | None, limit: int
     return [Gap(*row) for row in rows]
 
 
-async def one(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
-    """The gap of that id, if it is the stream's."""
+async def read(conn: Executes, *, stream_id: int, gap_id: int) -> Gap | None:
+    """One gap of the stream."""
     row = (await conn.execute(_ONE, {"stream_id": stream_id, "id": gap_id})).one_or_none()
     return None if row is None else Gap(*row)
 

@@ -4,7 +4,7 @@ What is fine has no row here. None of the statements reads events, and the log o
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import TextClause, text
@@ -14,6 +14,9 @@ from bridge.store.connections import Connection
 
 ROWS_MAX = 10_000
 """Of each kind. Beyond it the kind is named in ``Watched.cut``."""
+
+AUDIT_SHOWN = timedelta(minutes=15)
+"""How long the difference that an audit found is shown, also where the next one finds none."""
 
 
 class Gaps(NamedTuple):
@@ -44,6 +47,16 @@ class Remarked(NamedTuple):
     gaps: int
     late: int
     conflicts: int
+
+
+class Audited(NamedTuple):
+    """The newest audit of a stream that found a difference; no later one has found that there is none."""
+
+    stream: str
+    ended_at: datetime
+    fresh: int
+    conflicts: int
+    unlisted: int
 
 
 class Telling(NamedTuple):
@@ -84,6 +97,7 @@ class Watched:
     gaps: tuple[Gaps, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     remarks: tuple[Remarked, ...] = ()
+    audits: tuple[Audited, ...] = ()
     tellings: tuple[Telling, ...] = ()
     takers: tuple[Taker, ...] = ()
     behind: tuple[Behind, ...] = ()
@@ -122,6 +136,18 @@ SELECT s.name, f.repair, h.hour, h.gaps, h.late, h.conflicts
 FROM hours h JOIN streams s ON s.id = h.stream_id LEFT JOIN follows f ON f.stream_id = h.stream_id
 WHERE h.hour >= :since AND (h.gaps > 0 OR h.late > 0 OR h.conflicts > 0)
 ORDER BY h.hour DESC, s.name LIMIT :limit
+""")
+
+# A difference is shown until a later pass finds none, and for a while in any case.
+_AUDITS = text("""
+SELECT s.name, a.ended_at, a.fresh, a.conflicts, a.unlisted
+FROM (SELECT DISTINCT ON (stream_id) stream_id, id, ended_at, fresh, conflicts, unlisted FROM audits
+      WHERE ended_at >= :since AND (fresh > 0 OR conflicts > 0 OR unlisted > 0)
+      ORDER BY stream_id, id DESC) a JOIN streams s ON s.id = a.stream_id
+WHERE a.ended_at >= :shown_since OR NOT EXISTS (
+    SELECT 1 FROM audits n WHERE n.stream_id = a.stream_id AND n.id > a.id AND n.ended_at IS NOT NULL
+                             AND n.error IS NULL)
+ORDER BY a.ended_at DESC LIMIT :limit
 """)
 
 # What was read again counts as heard by replay: it says nothing of whether the venue tells by itself.
@@ -163,6 +189,7 @@ async def look(conn: AsyncConnection, reach: Reach, *, now: datetime, limit: int
     gaps = await rows("gaps", _GAPS, now=now)
     doubts = await rows("doubts", _DOUBTS)
     remarks = await rows("remarks", _REMARKS, since=reach.remarks_since)
+    audits = await rows("audits", _AUDITS, since=reach.remarks_since, shown_since=now - AUDIT_SHOWN)
     tellings = await rows("tellings", _TELLINGS)
     takers = await rows("takers", _TAKERS)
     behind = await rows("behind", _BEHIND, before=reach.waiting_before)
@@ -171,6 +198,7 @@ async def look(conn: AsyncConnection, reach: Reach, *, now: datetime, limit: int
         gaps=tuple(Gaps(*row) for row in gaps),
         doubts=tuple(Doubt(*row) for row in doubts),
         remarks=tuple(Remarked(*row) for row in remarks),
+        audits=tuple(Audited(*row) for row in audits),
         tellings=tuple(Telling(row[0], row[1], _connection(row[0], *row[2:])) for row in tellings),
         takers=tuple(Taker(*row) for row in takers),
         behind=tuple(_behind(*row) for row in behind),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from bridge.clock import Clock
 from bridge.core.event import SEQUENCE_MAX
-from bridge.store import gaps, stance, streams
+from bridge.store import gap_in_full, gaps, stance, streams
 from bridge.store.streams import Stream
 from bridge.web import openapi, parameters
 from bridge.web.pull import ABSENT, LIMIT_DEFAULT, Pull, Reads, name_of
@@ -41,6 +41,7 @@ class Api:
             Route("/streams", self.streams),
             Route("/streams/{stream}", self.stream),
             Route("/streams/{stream}/gaps", self.gaps),
+            Route("/streams/{stream}/gaps/{gap:int}", self.gap),
             Route("/streams/{stream}/log", self.log),
             Route("/streams/{stream}/digest", self._proof.digest),
             Route("/streams/{stream}/coverage", self._proof.coverage),
@@ -80,6 +81,26 @@ class Api:
         return told(
             {"gaps": [asdict(gap) | gaps.moments(gap) for gap in found], "next": found[-1].id if found else after}
         )
+
+    async def gap(self, request: Request) -> Response:
+        """One gap, what is on record of its span, and every read that was tried for it, the newest first.
+
+        ``next`` is what to give as ``before`` for older reads, null where there are none.
+        """
+        parameters.only(request, "before", "limit")
+        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
+        limit = parameters.limit(request, default=LIMIT_DEFAULT, most=self._page_max)
+        gap_id = int(request.path_params["gap"])
+        async with self._reads.connection() as connection:
+            stream = await _stream(connection, request)
+            found = None
+            if gap_id <= SEQUENCE_MAX:
+                found = await gap_in_full.read(
+                    connection, stream_id=stream.id, gap_id=gap_id, before=before, limit=limit
+                )
+        if found is None:
+            raise HTTPException(404, "there is no such gap")
+        return told(found.fields() | {"next": found.reads[-1].id if len(found.reads) == limit else None})
 
     async def log(self, request: Request) -> Response:
         """The log by pages; as it grows for a reader that accepts an event stream."""

@@ -48,16 +48,12 @@ def web_app(
     operating = Operating(engine, clock, vault, settings.destinations)
     pulse = pulse or Pulse()
     reports = Reports(engine, page_max=settings.limits.log_page_max)
-    routes = routes_of(engine, settings, clock, egress, pulse, operating)
+    routes = routes_of(engine, settings, clock, egress, pulse, operating, reports)
     access = Access(engine, clock, token=token)
+    streams_max = settings.limits.metrics_streams_max
+    health = Health(engine, clock, metrics, sources=settings.held, streams_max=streams_max)
     programs = Starlette(
-        routes=[
-            *Health(
-                engine, clock, metrics, sources=settings.held, streams_max=settings.limits.metrics_streams_max
-            ).routes(),
-            Mount("/v1", app=Guarded(access, routes)),
-        ],
-        exception_handlers=HANDLERS,
+        routes=[*health.routes(), Mount("/v1", app=Guarded(access, routes))], exception_handlers=HANDLERS
     )
     pages = pages_of(
         engine,
@@ -83,7 +79,13 @@ def web_app(
 
 
 def routes_of(
-    engine: AsyncEngine, settings: Settings, clock: Clock, egress: Egress, pulse: Pulse, operating: Operating
+    engine: AsyncEngine,
+    settings: Settings,
+    clock: Clock,
+    egress: Egress,
+    pulse: Pulse,
+    operating: Operating,
+    reports: Reports,
 ) -> Routes:
     """Everything below ``/v1``, each route under the scope that it needs: there is no way in beside these."""
     page_max = settings.limits.log_page_max
@@ -92,6 +94,6 @@ def routes_of(
         {Allowed.READ: api.routes()},
         Destinations(operating, egress, page_max=page_max).routes(),
         Records(operating, page_max=page_max).routes(),
-        Reports(engine, page_max=page_max).routes(),
+        reports.routes(),
     ]
     return {scope: [route for part in parts for route in part.get(scope, [])] for scope in Allowed}

@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Observe = Callable[[str, int, float], None]
 Genuine = Callable[[Headers, bytes, datetime], bool]
+Note = Callable[[Event, Headers], None]
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_TIMEOUT_S = 10.0
@@ -106,7 +107,10 @@ REPLIES: Mapping[int, Reply] = {
 
 
 class Hooks:
-    """The ASGI application. ``observe`` is told source, status and seconds of every request to a known source."""
+    """The ASGI application. ``observe`` is told source, status and seconds of every request to a known source.
+
+    ``note`` is told each event of a genuine request with the request's headers, just before the door is asked.
+    """
 
     def __init__(
         self,
@@ -115,6 +119,7 @@ class Hooks:
         clock: Clock,
         *,
         observe: Observe | None = None,
+        note: Note | None = None,
         loud: Loud | None = None,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
@@ -127,6 +132,7 @@ class Hooks:
         self._door = door
         self._clock = clock
         self._observe = observe
+        self._note = note
         self._loud = loud or Loud(clock)
         self.body_timeout_s = body_timeout_s
 
@@ -153,10 +159,13 @@ class Hooks:
         if not receiver.genuine(headers, body, self._clock.now()):
             raise Refusal(401)
         try:
-            return receiver.source.parse_webhook(body, _first_of(headers, known.delivery_headers))
+            event = receiver.source.parse_webhook(body, _first_of(headers, known.delivery_headers))
         except Malformed as error:
             self._loud.say("delivery.malformed", source=known.name, reason=str(error))
             raise Refusal(400) from None
+        if self._note is not None:
+            self._note(event, headers)
+        return event
 
     def postpone(self, known: Known, error: Overloaded | StoreUnavailable) -> int:
         """Say that the delivery was not stored; the status to answer."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from bridge import __version__
-from bridge.web import openapi_operating, openapi_reading, openapi_reporting
+from bridge.web import openapi_gaps, openapi_operating, openapi_reading, openapi_reporting
 from bridge.web.openapi_words import PROBLEM, Schema
 
 
@@ -21,7 +21,7 @@ class Part(Protocol):
     def SCHEMAS(self) -> Mapping[str, Schema]: ...  # noqa: N802 - a constant of a module
 
 
-PARTS: Sequence[Part] = (openapi_reading, openapi_operating, openapi_reporting)
+PARTS: Sequence[Part] = (openapi_reading, openapi_gaps, openapi_operating, openapi_reporting)
 
 _OFTEN: Mapping[str, str] = {
     "401": "A token is needed, and none that is good was borne.",

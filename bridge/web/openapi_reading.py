@@ -1,4 +1,4 @@
-"""What the reading routes take and answer, in OpenAPI: streams, gaps, the log, digests and coverage."""
+"""What the reading routes take and answer, in OpenAPI: streams, the log, digests and coverage."""
 
 from bridge.core.event import SEQUENCE_MAX, Kind, Transport
 from bridge.web.openapi_words import (
@@ -21,20 +21,20 @@ from bridge.web.openapi_words import (
     ref,
 )
 
-_STREAM = path("stream", "The stream's name, such as pb.events.")
+STREAM = path("stream", "The stream's name, such as pb.events.")
 _TOKEN: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{39}$"}
 _AFTER = query("after", "Begin after this position.", number(default=0))
-_BAD = {"400": "A parameter cannot be used; the member parameter says which."}
-_ABSENT = {**_BAD, "404": "There is no such stream."}
+BAD = {"400": "A parameter cannot be used; the member parameter says which."}
+ABSENT = {**BAD, "404": "There is no such stream."}
 _PULLED = {
-    **_ABSENT,
+    **ABSENT,
     "409": "The log is not the one that was read up to the token: it was restored or rewritten since.",
     "410": "What is wanted next was deleted; the member oldest is the first position that is left.",
     "500": "The log is broken; the detail says where.",
 }
-_AXIS: Schema = {"type": "string", "enum": ["sequence", "time"]}
+AXIS: Schema = {"type": "string", "enum": ["sequence", "time"]}
 
-_PLACED: dict[str, Schema] = {
+PLACED: dict[str, Schema] = {
     "first": {"type": "integer"},
     "last": {"type": "integer"},
     "from_": or_null(MOMENT),
@@ -48,7 +48,7 @@ SCHEMAS: dict[str, Schema] = {
         stream=TEXT,
         source=TEXT,
         numbering={"type": "string", "enum": ["venue", "bridge"]},
-        axis=_AXIS,
+        axis=AXIS,
         epoch=WHOLE,
         base=or_null(WHOLE),
         frontier=or_null(WHOLE),
@@ -75,22 +75,6 @@ SCHEMAS: dict[str, Schema] = {
         anchored_at=or_null(MOMENT),
         stalled_at=or_null(MOMENT),
         suspect_at=or_null(MOMENT),
-    ),
-    "Gap": record(
-        "What was missing for longer than its grace, and how that ended. Both ends are inclusive.",
-        **_PLACED,
-        id=WHOLE,
-        epoch=WHOLE,
-        axis=_AXIS,
-        state={"type": "string", "enum": ["open", "recovered", "void", "superseded", "lost"]},
-        opened_at=MOMENT,
-        deadline_at=or_null(MOMENT),
-        reads=WHOLE,
-        withheld=or_null(TEXT),
-        closed_at=or_null(MOMENT),
-        found=WHOLE,
-        lost=WHOLE,
-        healed_by=or_null(TEXT),
     ),
     "Entry": record(
         "An entry of the log, as it is delivered. Its data is what the venue said, byte for byte.",
@@ -132,17 +116,17 @@ SCHEMAS: dict[str, Schema] = {
         chain=or_null(HASH),
         content=ref("Content"),
     ),
-    "Span": record("A span that is proven complete; in time its end is not in it.", **_PLACED),
+    "Span": record("A span that is proven complete; in time its end is not in it.", **PLACED),
     "Loss": record(
         "A span that is gone for good, but for what was found of it; detail is the evidence.",
-        **_PLACED,
+        **PLACED,
         found=WHOLE,
         detail={"type": "object"},
         recorded_at=or_null(MOMENT),
     ),
     "OpenGap": record(
         "A span that is still asked for.",
-        **_PLACED,
+        **PLACED,
         id=WHOLE,
         opened_at=MOMENT,
         deadline_at=or_null(MOMENT),
@@ -152,7 +136,7 @@ SCHEMAS: dict[str, Schema] = {
     "Coverage": record(
         "What is proven of a stream's present epoch, from since on.",
         stream=TEXT,
-        axis=_AXIS,
+        axis=AXIS,
         epoch=WHOLE,
         base=or_null(WHOLE),
         frontier=or_null(WHOLE),
@@ -180,37 +164,22 @@ _EVENTS = {"text/event-stream": {"schema": TEXT}}
 
 PATHS: dict[str, Schema] = {
     "/openapi.json": {
-        "get": operation("openapi", "This document.", [], answers({"type": "object"}, "The document.", problems=_BAD))
+        "get": operation("openapi", "This document.", [], answers({"type": "object"}, "The document.", problems=BAD))
     },
     "/streams": {
         "get": operation(
             "streams",
             "Every stream as it stands.",
             [],
-            answers(record("Streams by name.", streams=many(ref("Stream"))), "The streams.", problems=_BAD),
+            answers(record("Streams by name.", streams=many(ref("Stream"))), "The streams.", problems=BAD),
         )
     },
     "/streams/{stream}": {
         "get": operation(
             "stream",
             "One stream as it stands.",
-            [_STREAM],
-            answers(ref("Stream"), "The stream.", problems=_ABSENT),
-        )
-    },
-    "/streams/{stream}/gaps": {
-        "get": operation(
-            "gaps",
-            "Gaps in the order they were opened.",
-            [
-                _STREAM,
-                query("after", "What next was: those that follow.", number(default=0)),
-                LIMIT,
-                query("open", "Only open ones.", {"type": "boolean", "default": False}),
-            ],
-            answers(
-                record("A page.", gaps=many(ref("Gap")), next=WHOLE), "Gaps, and what follows.", problems=_ABSENT
-            ),
+            [STREAM],
+            answers(ref("Stream"), "The stream.", problems=ABSENT),
         )
     },
     "/streams/{stream}/log": {
@@ -218,7 +187,7 @@ PATHS: dict[str, Schema] = {
             "log",
             "The log as it is delivered: a page of it, or every entry as it comes.",
             [
-                _STREAM,
+                STREAM,
                 _AFTER,
                 query("token", "In place of after: where a page or an event said to go on.", _TOKEN),
                 LIMIT,
@@ -237,14 +206,14 @@ PATHS: dict[str, Schema] = {
             "digest",
             "What a stretch of the log comes to, to compare it.",
             [
-                _STREAM,
+                STREAM,
                 query("from", "The first position or number; else the oldest.", number(minimum=1)),
                 query("to", "The last one; else the newest.", number(minimum=1, maximum=SEQUENCE_MAX)),
                 query("by", "What from and to count.", {"type": "string", "enum": ["position", "sequence"]}),
                 query("epoch", "With by=sequence: whose numbers.", number(minimum=1, maximum=2**31 - 1)),
             ],
             answers(
-                ref("Digest"), "The digest.", problems={**_ABSENT, "410": "The stretch begins before what is left."}
+                ref("Digest"), "The digest.", problems={**ABSENT, "410": "The stretch begins before what is left."}
             ),
         )
     },
@@ -252,8 +221,8 @@ PATHS: dict[str, Schema] = {
         "get": operation(
             "coverage",
             "What is proven, what is lost, what is still asked for, and what could go unnoticed.",
-            [_STREAM, query("below", "What next was: lower numbers.", number()), LIMIT],
-            answers(ref("Coverage"), "The coverage.", problems=_ABSENT),
+            [STREAM, query("below", "What next was: lower numbers.", number()), LIMIT],
+            answers(ref("Coverage"), "The coverage.", problems=ABSENT),
         )
     },
 }

@@ -67,6 +67,11 @@ SCHEMAS: dict[str, Schema] = {
             hours=many(record("An hour.", hour=MOMENT, counts=ref("Counts"), standing=ref("Standing"))),
             gaps={"type": "object"},
             unmatched=WHOLE,
+            audits=record(
+                "The audits that ended in the period: what the venue listed beside what is held.",
+                **dict.fromkeys(("passes", "failed", "rows", "fresh", "conflicts", "unlisted"), WHOLE),
+                last_at=or_null(MOMENT),
+            ),
         ),
     },
     "Deliveries": record(

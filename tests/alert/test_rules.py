@@ -10,7 +10,7 @@ from bridge.alert.rules import RULES, findings
 from bridge.alert.values import Condition, Severity, Tally, Thresholds
 from bridge.config.alerts import RuleName
 from bridge.store.connections import Connection
-from bridge.store.watched import Behind, Doubt, Gaps, Remarked, Taker, Telling, Watched
+from bridge.store.watched import Audited, Behind, Doubt, Gaps, Remarked, Taker, Telling, Watched
 from tests.events import START as NOW
 
 HOUR = NOW.replace(minute=0, second=0, microsecond=0)
@@ -40,6 +40,10 @@ def doubts(**given: Any) -> Watched:
 
 def remarks(*, repair: str | None = None, **given: int) -> Watched:
     return Watched(remarks=(Remarked("pb.events", repair, HOUR, **{"gaps": 0, "late": 0, "conflicts": 0, **given}),))
+
+
+def audited(**given: int) -> Watched:
+    return Watched(audits=(Audited("pb.events", NOW, **{"fresh": 0, "conflicts": 0, "unlisted": 0, **given}),))
 
 
 def telling(
@@ -73,6 +77,9 @@ FIRING: dict[str, tuple[Watched, dict[str, str]]] = {
     "a loss that a snapshot mended": (remarks(gaps=1, repair="snapshot"), {"loss": "warning"}),
     "a late event": (remarks(late=4), {"late": "warning"}),
     "a conflict": (remarks(conflicts=1), {"conflict": "warning"}),
+    "an audit that brought what was missing": (audited(fresh=2), {"audit": "warning"}),
+    "an audit that found other content": (audited(conflicts=1), {"audit": "warning"}),
+    "an audit that missed what is held": (audited(fresh=1, unlisted=1), {"audit": "critical"}),
     "deliveries that match nothing": (
         doubts(unmatched=2, unmatched_since=ago(1800)),
         {"unmatched": "warning"},

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,8 @@ from bridge.operate.acting import Acting
 from bridge.operate.faults import Conflict, Invalid, Unknown
 from bridge.retention import Retention, RetentionLimits
 from bridge.store import alerts as store
-from bridge.store import audit, connections, cursors, destinations, gaps, notices, silences
+from bridge.store import audit, audits, connections, cursors, destinations, gaps, notices, silences
+from bridge.store.audits import Audit
 from bridge.store.engine import make_engine
 from bridge.store.vault import Vault
 from tests.alert.receiving import answer, webhook
@@ -95,6 +96,12 @@ async def close_gaps(engine: AsyncEngine) -> None:
     await run(engine, "UPDATE gaps SET state = 'void', closed_at = now() WHERE state = 'open'")
 
 
+async def keep_audit(engine: AsyncEngine, ended_at: datetime | None, **found: Any) -> None:
+    row = await make_stream(engine, "pb.events")
+    async with engine.begin() as conn:
+        await audits.add(conn, stream_id=row.id, audit=Audit(began_at=START, ended_at=ended_at, **found))
+
+
 async def run(engine: AsyncEngine, statement: str) -> list[Any]:
     async with engine.begin() as conn:
         found = await conn.execute(text(statement))
@@ -130,9 +137,11 @@ async def test_every_rule_finds_its_rows(engine: AsyncEngine, clock: ManualClock
         await conn.execute(
             text("UPDATE destinations SET state = 'stopped', reason = 'answered 410' WHERE name = 'gone'")
         )
+    await keep_audit(engine, NOW, unlisted=1)
     await watch(engine, clock, limits=replace(LIMITS, keep_s=2400)).tick()
     found = await firing(engine)
     assert found == {
+        ("audit", "critical"): 1,
         ("conflict", "warning"): 1,
         ("database", "critical"): 1,
         ("expiring", "critical"): 1,
@@ -157,6 +166,35 @@ async def test_a_bridge_where_all_is_well_has_nothing_to_say(engine: AsyncEngine
     limits = replace(LIMITS, database_bytes_max=2**60)
     assert await watch(engine, clock, limits=limits).tick() == 0
     assert await firing(engine) == {}
+
+
+async def test_what_an_audit_found_is_told_once_until_a_later_one_finds_nothing(
+    engine: AsyncEngine, clock: ManualClock
+) -> None:
+    ear = Ear()
+    watching, telling = watch(engine, clock, ear), teller(engine, clock, ear)
+
+    async def heard_after(seconds: float) -> list[tuple[str, str]]:
+        for _ in range(int(seconds // 300)):
+            clock.advance(300)
+            await watching.tick()
+            await telling.tick()
+        return [(one.kind.value, one.severity) for one in ear.got]
+
+    await keep_audit(engine, NOW - timedelta(days=2), fresh=5)
+    await keep_audit(engine, NOW - timedelta(hours=1), rows=9)
+    assert await heard_after(300) == []
+    await keep_audit(engine, clock.now(), fresh=2, rows=9)
+    assert await heard_after(3600) == [("firing", "warning")]
+    assert "found 2 events that we had missed." in ear.got[0].sentence
+    await keep_audit(engine, clock.now(), conflicts=1, unlisted=1)
+    assert await heard_after(3600) == [("firing", "warning"), ("worse", "critical")]
+    await keep_audit(engine, clock.now(), error="HTTP 500")
+    await keep_audit(engine, None)
+    assert len(await heard_after(1200)) == 2
+    await run(engine, "DELETE FROM audits WHERE ended_at IS NULL")
+    await keep_audit(engine, clock.now(), rows=9)
+    assert (await heard_after(1800))[2:] == [("resolved", "critical")]
 
 
 async def test_it_is_told_once_on_every_channel_that_wants_it_and_again_when_it_is_over(

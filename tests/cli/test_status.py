@@ -7,7 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.core.budget import Left
-from bridge.store import budgets, connections, destinations, leases
+from bridge.core.span import Span
+from bridge.store import budgets, connections, destinations, evidence, gaps, leases, reads, streams
+from bridge.store.evidence import Evidence
+from bridge.store.reads import Read
 from tests.cli.conftest import Invoke
 from tests.cli.rows import fill, now, on, open_gap
 
@@ -157,3 +160,31 @@ def test_a_database_that_does_not_exist_is_named_as_that(invoke: Invoke, databas
     shown = invoke({"DATABASE_URL": database_url.replace(name, "not_there")}, "status")
     assert shown.exit_code == 1
     assert "not_there" in shown.stderr
+
+
+def test_one_gap_is_shown_with_every_read_that_was_tried(invoke: Invoke, database_url: str) -> None:
+    async def work(engine: AsyncEngine) -> int:
+        await fill(engine)
+        async with engine.begin() as connection:
+            stream = await streams.read(connection, "pb.events")
+            assert stream is not None
+            made = [
+                Read(now(), "proof", 2, 12, 12, 1, 9, 0, withheld="stable"),
+                Read(now(), "hole", error="HTTP 503"),
+            ]
+            await reads.insert(connection, stream_id=stream.id, epoch=1, made=made)
+            proof = Evidence(Span.inclusive(7, 8), "proof", {"looks": 2})
+            await evidence.insert(connection, stream_id=stream.id, epoch=1, found=[proof], now=now())
+            return (await gaps.listing(connection, stream_id=stream.id))[0].id
+
+    gap_id = str(on(database_url, work))
+    environ = {"DATABASE_URL": database_url}
+    shown = invoke(environ, "gaps", "pb.events", "--gap", gap_id)
+    assert shown.exit_code == 0, shown.output
+    for words in ("epoch 1, 7 to 9", "still open", "stable", "HTTP 503", '{"looks":2}'):
+        assert words in shown.output
+    told = json.loads(invoke(environ, "gaps", "pb.events", "--gap", gap_id, "--json").stdout)
+    assert [one["error"] or one["withheld"] for one in told["reads"]] == ["HTTP 503", "stable"]
+    for asked in (("pb.events", "--gap", "999"), ("--gap", gap_id), ("no", "--gap", gap_id)):
+        refused = invoke(environ, "gaps", *asked)
+        assert (refused.exit_code, "there is no gap" in refused.stderr) == (1, True)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, fields
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.sim.demo.followed import ended
 from bridge.sim.market import Faults
+from bridge.store import reads
 from tests.follow.playing import Playing, terms_of
 from tests.follow.venues import VENUES, Venue, followed
 
@@ -117,6 +119,7 @@ async def course(seen: Playing, venue: Venue, *faults: Fault) -> None:
     await seen.venue.order("drain")
     if any(fault.swallows for fault in faults):
         await seen.until(lambda: is_audited(seen))
+        await is_on_record(seen)
     await seen.whole()
 
 
@@ -184,6 +187,25 @@ async def is_told(seen: Playing, series: str, more: int) -> None:
         return await position() >= wanted
 
     await seen.until(are_held)
+
+
+async def is_on_record(seen: Playing) -> None:
+    """What audits found is counted, and down as gaps that they healed; gaps have the reads that were tried."""
+    of_source = "JOIN streams s ON s.id = stream_id WHERE s.source = :source"
+    source = {"source": seen.source.name}
+    async with seen.engine.connect() as connection:
+        counted = text(f"SELECT sum(fresh), sum(rows) FROM audits {of_source}")
+        fresh, rows = (await connection.execute(counted, source)).one()
+        healed = text(f"SELECT sum(found) FROM gaps {of_source} AND healed_by = 'audit' AND axis = 'time'")
+        assert 0 < fresh == (await connection.execute(healed, source)).scalar_one()
+        assert rows > fresh
+        asked = text(
+            f"SELECT gaps.id, reads FROM gaps {of_source} AND reads > 0 AND healed_by IS DISTINCT FROM 'audit'"
+        )
+        for gap_id, count in (await connection.execute(asked, source)).all():
+            kept = await reads.of_gap(connection, gap_id=gap_id, limit=1000)
+            answered = sum(one.error is None for one in kept)
+            assert answered >= count, f"gap {gap_id} counts {count} reads, and {answered} are on record"
 
 
 async def is_audited(seen: Playing) -> bool:

@@ -81,7 +81,10 @@ async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(eng
     await world.run(60)
     await world.calm()
     assert world.stream is not None
-    assert await world.mender.audit(world.stream) > 0
+    looked = await world.mender.audit(world.stream)
+    assert looked is not None
+    assert looked.rows > len(looked.found_us) > 0
+    assert all(looked.since_us <= at_us < looked.until_us for at_us in looked.found_us)
     await world.write()
     entries = await world.entries()
     assert Kind.LATE in {entry.kind for entry in entries}

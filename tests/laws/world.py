@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import datetime, timedelta
 from random import Random
+from typing import Self
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,7 +16,7 @@ from bridge.core.event import Kind, LogEntry, Transport
 from bridge.ingest import Door, StreamSpec
 from bridge.reconcile import Reconciler, ReplayLimits
 from bridge.sim.playbatman import API_KEY, Faults, Venue, rest_app
-from bridge.sources.base import Page
+from bridge.sources.base import Page, Replay
 from bridge.sources.playbatman.page import PageReader
 from bridge.sources.playbatman.webhook import WebhookReader
 from bridge.store import gaps, log, streams
@@ -109,20 +110,20 @@ class World:
         self.door = Door(engine, self.clock, {name: spec})
         self.restart()
 
-    def restart(self) -> None:
-        """A new process: all memory between reads is gone."""
+    def restart(self, replay: Replay | None = None) -> None:
+        """A new process: all memory between reads is gone. ``replay`` is asked in place of the venue's own."""
         self.reconciler = Reconciler(
             self.engine,
             self.door,
             self.clock,
-            self.replay,
+            replay or self.replay,
             stream=self.name,
             source="pb",
             limits=self.limits,
             dice=self.dice,
         )
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         await self.door.__aenter__()
         await self.door.open(self.name)
         return self

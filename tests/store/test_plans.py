@@ -8,14 +8,27 @@ must not move.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.store import cursors, events, evidence, forgetting, gaps, log, rewind, sightings, streams, sweeps
+from bridge.store import (
+    audits,
+    cursors,
+    events,
+    evidence,
+    forgetting,
+    gaps,
+    log,
+    reads,
+    rewind,
+    sightings,
+    streams,
+    sweeps,
+)
 from bridge.store.cursors import Wish
 from bridge.store.engine import make_engine
 from tests.conftest import execute
@@ -56,6 +69,14 @@ SELECT 1, 1, n, n, CASE WHEN n < {FRONTIER} THEN 'void' ELSE 'open' END, now(), 
        CASE WHEN n < {FRONTIER} THEN now() END
 FROM generate_series(1, {EVENTS}, 40) AS n;
 
+INSERT INTO reads (stream_id, epoch, at, why, since, reached)
+SELECT 1, 1, timestamptz '{NOW.isoformat()}' - n * interval '1 minute', 'proof', {EVENTS} - n, {EVENTS} - n
+FROM generate_series(1, 20000) AS n;
+
+INSERT INTO audits (stream_id, epoch, why, began_at, ended_at)
+SELECT 1, 1, 'sweep', at, CASE WHEN n > 1 THEN at END FROM generate_series(1, 20000) AS n,
+       LATERAL (SELECT timestamptz '{NOW.isoformat()}' - n * interval '1 hour' AS at) AS began;
+
 INSERT INTO sweeps (stream_id, kind, due_at)
 SELECT id, kind, timestamptz '2026-01-01' FROM streams, unnest(ARRAY['tail', 'audit']) AS kind;
 
@@ -76,6 +97,25 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "events.stored": (events._STORED, {**BASE, "sequences": list(range(49_000, 49_300))}),
     "events.payload": (events._PAYLOAD, {**BASE, "sequence": 49_000}),
     "events.numbers": (events._NUMBERS, {**BASE, "first": 49_600, "last": EVENTS, "limit": 5000}),
+    "events.unlisted": (
+        events._UNLISTED,
+        {
+            **BASE,
+            "after": 20_000,
+            "upto": 21_000,
+            "listed": list(range(20_000, 21_000, 2)),
+            "heard_before": NOW,
+            "retained_since": NOW - timedelta(days=1),
+            "limit": 100,
+        },
+    ),
+    "reads.of_gap": (reads._OF_GAP, {"gap_id": 1250, "before": None, "limit": 100}),
+    "audits.under_way": (audits._UNDER_WAY, {"stream_id": 1, "why": "sweep"}),
+    "audits.listing": (audits._LIST, {"stream_id": 1, "before": 1000, "limit": 100}),
+    "audits.figures": (
+        audits._FIGURES,
+        {"stream_ids": [1, 2], "since": NOW - timedelta(days=10), "until": NOW - timedelta(days=9)},
+    ),
     "events.last_below": (events._LAST_BELOW, {**BASE, "below": FRONTIER}),
     "events.next_received": (events._NEXT_RECEIVED, {**BASE, "sequence": 12_000}),
     "events.by_id": (events._BY_ID, {"stream_id": 1, "event_ids": [f"id-{n}" for n in range(100)]}),
@@ -111,7 +151,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "rewind.event_at": (rewind._EVENT_AT, {"stream_id": 1, "position": 20_000}),
 }
 
-LARGE = {"events", "log", "evidence", "attempts"}
+LARGE = {"events", "log", "evidence", "attempts", "reads", "audits"}
 """What grows with the events. The other tables are as large as the configuration."""
 
 

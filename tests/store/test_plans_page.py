@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bridge.core.span import Span
 from bridge.store import attempts, audit, board, evidence, gaps, hearing, parked, reads, stance, standing, strips
 from bridge.store.attempts import Chosen
 from bridge.store.engine import make_engine
@@ -105,10 +106,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "strips.in_time": (strips._IN_TIME, {"ids": IDS, "since": 0, "limit": 200}),
     "gaps.page": (gaps._PAGE, {"stream_id": 1, "before": 50_000, "limit": 51}),
     "gaps.one": (gaps._ONE, {"stream_id": 1, "id": 1}),
-    "evidence.over": (
-        evidence._OVER,
-        {**ONE, "lowest": 10_000, "highest": 10_010, "limit": 50, "looked_at": evidence.LOOKED_AT_MAX},
-    ),
+    "evidence.touching": (evidence._TOUCHING, {**ONE, "lowest": 10_000, "highest": 10_010, "limit": 1_000}),
     "reads.of_gap": (reads._OF_GAP, {"gap_id": 1, "before": None, "limit": 51}),
     "hearing.sightings": (hearing._SIGHTINGS, {"stream_id": 1, "event_id": "id-1"}),
     "hearing.variants": (hearing._VARIANTS, {**ONE, "sequence": 1, "limit": 50}),
@@ -178,7 +176,7 @@ CALLED: dict[str, Call] = {
     "strips.held": lambda c: strips.held(c, [Window(n, 1, 1, 20, 11, 1) for n in IDS]),
     "strips.lost": lambda c: strips.lost(c, [Window(1, 1, 1, 20_000, 11, 40)]),
     "gaps.page": lambda c: gaps.page(c, stream_id=1, before=None, limit=51),
-    "evidence.over": lambda c: evidence.over(c, **ONE, lowest=10_000, highest=10_010, limit=50),
+    "evidence.touching": lambda c: evidence.touching(c, **ONE, span=Span(10_000, 10_011), limit=50),
     "hearing.deliveries": lambda c: hearing.deliveries(c, stream_id=1, position=5, limit=50),
 }
 

@@ -46,6 +46,10 @@ INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, deadline_at)
 SELECT id, 1, 99, 99, timestamptz '{NOW.isoformat()}' - interval '1 hour', now(), timestamptz '{NOW.isoformat()}'
 FROM streams WHERE id % 100 = 0;
 
+INSERT INTO audits (stream_id, epoch, why, began_at, ended_at, fresh)
+SELECT s.id, 1, 'sweep', at, at, (s.id % 100 = 0 AND h = 0)::int FROM streams s, generate_series(0, 5) h,
+       LATERAL (SELECT timestamptz '{NOW.isoformat()}' - h * interval '1 hour' AS at) AS ended;
+
 INSERT INTO heard (stream_id, transport, events, first, last_at)
 SELECT id, way, 1, 1, timestamptz '{NOW.isoformat()}' FROM streams, unnest(ARRAY['webhook', 'replay']) way;
 
@@ -79,6 +83,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "gaps": (watched._GAPS, {"now": NOW, "limit": 10_001}),
     "doubts": (watched._DOUBTS, {"limit": 10_001}),
     "remarks": (watched._REMARKS, {"since": SINCE, "limit": 10_001}),
+    "audits": (watched._AUDITS, {"since": SINCE, "shown_since": NOW, "limit": 10_001}),
     "tellings": (watched._TELLINGS, {"limit": 10_001}),
     "takers": (watched._TAKERS, {"limit": 10_001}),
     "behind": (watched._BEHIND, {"before": NOW, "limit": 10_001}),
@@ -101,7 +106,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "budgets.listing": (budgets._LIST, {"limit": 1_000}),
 }
 
-LARGE = {"events", "log", "hours", "gaps", "sightings", "evidence", "attempts", "alerts", "notices"}
+LARGE = {"events", "log", "hours", "gaps", "sightings", "evidence", "attempts", "alerts", "notices", "audits"}
 """What grows with time. The other tables are as large as the configuration."""
 
 
@@ -146,13 +151,14 @@ async def test_a_look_finds_what_needs_a_person_among_ten_thousand_streams(large
     seen = await look(large, Reach(SINCE, NOW - timedelta(minutes=5), True), now=NOW)
     found = (len(seen.gaps), len(seen.doubts), len(seen.remarks), len(seen.tellings), len(seen.behind))
     assert found == (100, 10, 100, 10, 100)
+    assert len(seen.audits) == 100
     assert {one.spent for one in seen.gaps} == {1.0}
     assert seen.cut == frozenset()
 
 
 async def test_what_is_more_than_is_read_is_named(large: AsyncConnection) -> None:
     seen = await look(large, Reach(SINCE, NOW, False), now=NOW, limit=50)
-    assert seen.cut == {"gaps", "remarks", "behind"}
+    assert seen.cut == {"gaps", "remarks", "audits", "behind"}
     assert len(seen.gaps) == 50
 
 

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.core.chain import ORIGIN, link
 from bridge.core.event import Kind
 from bridge.core.span import Span
-from bridge.store import gaps
+from bridge.store import evidence, gaps, reads
 from bridge.store.engine import make_engine
+from bridge.store.evidence import Evidence
+from bridge.store.reads import Read
 from tests.logs import START, append_events, append_told, make_stream
 from tests.web.serving import reading
 
@@ -175,3 +177,26 @@ async def test_what_is_told_of_the_bridges_own_entries_is_json_too(engine: Async
         None,
         None,
     )
+
+
+async def test_one_gap_is_read_with_its_evidence_and_its_reads_page_by_page(engine: AsyncEngine) -> None:
+    stream, other = await make_stream(engine, "pb.events"), await make_stream(engine, "pb.other")
+    async with engine.begin() as connection:
+        found = [(Span.inclusive(5, 7), START)]
+        await gaps.open_all(connection, stream_id=stream.id, epoch=1, found=found, deadline_at=None, now=START)
+        proofs = [Evidence(Span.inclusive(first, first + 2), "proof", {"rows": first}) for first in (1, 4, 7, 10)]
+        await evidence.insert(connection, stream_id=stream.id, epoch=1, found=proofs, now=START)
+        await evidence.insert(connection, stream_id=other.id, epoch=1, found=proofs, now=START)
+        made = [Read(START + timedelta(seconds=n), "proof", reached=n + 1) for n in range(10)]
+        await reads.insert(connection, stream_id=stream.id, epoch=1, made=made)
+        gap_id = (await gaps.listing(connection, stream_id=stream.id))[0].id
+    async with reading(engine) as client:
+        one = f"/v1/streams/pb.events/gaps/{gap_id}"
+        page = (await client.get(one, params={"limit": 4})).json()
+        rest = (await client.get(one, params={"limit": 4, "before": page["next"]})).json()
+        missing = [await client.get(f"/v1/streams/pb.{path}") for path in (f"other/gaps/{gap_id}", "events/gaps/99")]
+    assert (page["gap"]["first"], page["gap"]["last"], page["gap"]["state"]) == (5, 7, "open")
+    assert [(item["first"], item["detail"]) for item in page["evidence"]] == [(4, {"rows": 4}), (7, {"rows": 7})]
+    assert [item["reached"] for item in page["reads"]] == [10, 9, 8, 7]
+    assert ([item["reached"] for item in rest["reads"]], rest["next"]) == ([6, 5], None)
+    assert [answer.status_code for answer in missing] == [404, 404]

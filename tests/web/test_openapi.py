@@ -25,6 +25,7 @@ from bridge.web import openapi
 from bridge.web.app import routes_of
 from bridge.web.operating import Operating
 from bridge.web.pulse import Pulse
+from bridge.web.reports import Reports
 from tests.cli.rows import on
 from tests.followed import EXECUTION, TRADES, declare, tell, turn
 from tests.logs import START, append_events, append_told
@@ -46,6 +47,10 @@ tried AS (INSERT INTO attempts (destination_id, stream_id, first, last, entries,
 INSERT INTO parked (destination_id, stream_id, position, attempts, status, error, parked_at)
 SELECT made.id, streams.id, 1, 3, 500, 'refused', now() FROM made, streams
 """
+READ = """
+INSERT INTO reads (stream_id, epoch, at, why, since, reached, proven_first, proven_last, withheld, error)
+SELECT stream_id, epoch, opened_at, 'proof', first, last, first, last, 'stable', 'HTTP 500' FROM gaps
+"""
 load_all_checks()
 positive_data_acceptance = CHECKS.get_one("positive_data_acceptance")
 DESTINATION = "desk"
@@ -61,7 +66,8 @@ def test_every_route_is_documented_and_nothing_else_is() -> None:
     clock = ManualClock(START)
     engine = make_engine("postgresql+asyncpg://nobody@127.0.0.1/none")
     operating = Operating(engine, clock, Vault(), {})
-    by_scope = routes_of(engine, Settings(sources={}, destinations={}), clock, HttpEgress(clock), Pulse(), operating)
+    settings, reports = Settings(sources={}, destinations={}), Reports(engine, page_max=50)
+    by_scope = routes_of(engine, settings, clock, HttpEgress(clock), Pulse(), operating, reports)
     there = {
         (route.path.replace(":int}", "}"), method)
         for routes in by_scope.values()
@@ -82,6 +88,7 @@ async def fill(engine: AsyncEngine) -> None:
     await tell(engine, await declare(engine, TRADES), turn(60, 70), dropped=12)
     async with engine.begin() as connection:
         await connection.execute(text(RECORDS), {"name": DESTINATION})
+        await connection.execute(text(READ))
 
 
 class Background:
@@ -135,7 +142,7 @@ def operations(address: str) -> list[Any]:
 
 def ask(operation: Any, mode: GenerationMode, stream: str | None, answered: Counter[int]) -> None:
     """Ask what fits the document, or what does not; each answer must be one that the document allows."""
-    there = {"stream": stream, "name": DESTINATION, "position": 1}
+    there = {"stream": stream, "name": DESTINATION, "position": 1, "gap": 1}
     wanted = {name: value for name, value in there.items() if f"{{{name}}}" in operation.path}
     fixed = {} if stream is None or not wanted else {"path_parameters": wanted}
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from bridge.clock import Clock
 from bridge.core.event import SEQUENCE_MAX
-from bridge.store import evidence, gaps, reads
+from bridge.store import gap_in_full, gaps
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
@@ -59,21 +59,16 @@ class Gaps:
         gap_id = min(int(request.path_params["id"]), SEQUENCE_MAX)
         async with self._reads.connection() as connection:
             line = await line_of(connection, request, self._clock)
-            stream_id = line.stance.stream.id
-            gap = await gaps.one(connection, stream_id=stream_id, gap_id=gap_id)
-            if gap is None:
-                raise HTTPException(404, "this stream has no such gap")
-            found = []
-            if gap.axis == "sequence":
-                found = await evidence.over(
-                    connection, stream_id=stream_id, epoch=gap.epoch, lowest=gap.first, highest=gap.last,
-                    limit=EVIDENCE_SHOWN,
-                )  # fmt: skip
-            tried = await reads.of_gap(connection, gap_id=gap.id, before=before, limit=PAGE + 1)
+            found = await gap_in_full.read(
+                connection, stream_id=line.stance.stream.id, gap_id=gap_id, before=before, limit=PAGE + 1
+            )
+        if found is None:
+            raise HTTPException(404, "this stream has no such gap")
+        newest, tried = found.evidence[::-1][:EVIDENCE_SHOWN], found.reads
         return {
             "line": line,
-            "gap": gap,
-            "evidence": [(one, detail_of(one.detail)) for one in found],
+            "gap": found.gap,
+            "evidence": [(one, detail_of(one.detail)) for one in newest],
             "reads": tried[:PAGE],
             "before": before,
             "onward": f"?{urlencode({'before': tried[PAGE - 1].id})}#reads" if len(tried) > PAGE else None,

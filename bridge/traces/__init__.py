@@ -1,0 +1,1 @@
+"""Traces, where they are wanted: what was heard, settled and delivered. Only ``export`` knows OpenTelemetry."""
