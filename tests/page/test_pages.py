@@ -15,6 +15,8 @@ from tests.web.listening import listening
 
 pytestmark = pytest.mark.anyio
 
+WITHIN_S = 170
+
 
 async def keep_a_report(engine: AsyncEngine) -> str:
     """Of the day on which all of it was filled in, which this returns."""
@@ -49,11 +51,12 @@ def pages(day: Day) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_everybody_can_read_every_page(engine: AsyncEngine, browser: Browser, scheme: Scheme) -> None:
     day = await fill(engine)
     await keep_a_report(engine)
-    async with listening(engine, within_s=55) as place:
+    async with listening(engine, within_s=WITHIN_S) as place:
         for name, path in pages(day).items():
             async with tab(browser, place.address, scheme=scheme) as opened:
                 answer = await opened.page.goto(path)
@@ -67,9 +70,10 @@ async def test_everybody_can_read_every_page(engine: AsyncEngine, browser: Brows
                 await opened.accessible()
 
 
+@pytest.mark.timeout(180)
 async def test_no_page_is_wider_than_a_narrow_screen(engine: AsyncEngine, browser: Browser) -> None:
     day = await fill(engine)
-    async with listening(engine, within_s=55) as place:
+    async with listening(engine, within_s=WITHIN_S) as place:
         for name, path in pages(day).items():
             async with tab(browser, place.address, width=360, height=740) as opened:
                 await opened.page.goto(path)
