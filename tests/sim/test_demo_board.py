@@ -69,6 +69,10 @@ def test_the_board_shows_of_each_channel_what_was_assigned_delivered_and_healed(
     assert row(screen, "cm.order")[-1] == "flowing"
 
 
+def test_the_board_says_where_the_page_is() -> None:
+    assert "http://127.0.0.1:4711/" in seen(draw_board(replace(look(), page="http://127.0.0.1:4711/"), height=40))
+
+
 def test_a_low_terminal_gets_a_line_for_each_venue() -> None:
     low = replace(look(), scenario=Scenario(venues=VENUES))
     assert len(seen(draw_board(low, height=24)).splitlines()) <= 24

@@ -60,6 +60,16 @@ def test_the_screen_tells_of_the_venue_the_gaps_and_what_waits() -> None:
         assert told in screen
 
 
+def test_it_says_where_the_page_is_on_the_screen_and_once_in_plain_lines() -> None:
+    address = "http://127.0.0.1:4711/"
+    shown, said = replace(look(), page=address), list[str]()
+    assert address in seen(draw(shown, NOW))
+    lines = PlainLines(said.append)
+    for elapsed_s in (0.0, 2.1):
+        lines.show(replace(shown, elapsed_s=elapsed_s))
+    assert [address in line for line in said] == [True, False, False]
+
+
 def test_the_screen_is_as_high_with_one_gap_as_with_many() -> None:
     one, many = look(gap(42, "open")), look(*(gap(number, "open") for number in range(400, 100, -1)))
     assert len(seen(draw(one, NOW)).splitlines()) == len(seen(draw(many, NOW)).splitlines()) <= 24

@@ -52,7 +52,7 @@ def _head(look: Look) -> RenderableType:
     line.add_column()
     line.add_column(ratio=1)
     line.add_column(justify="right", no_wrap=True)
-    told = Text.assemble((" the bridge ", "bold reverse"), f" seed {scenario.seed}")
+    told = Text.assemble((" the bridge ", "bold reverse"), f" seed {scenario.seed} ", (look.page or "", DIM))
     match look.stage:
         case Stage.TRAFFIC:
             end = min(look.elapsed_s, scenario.seconds)

@@ -95,7 +95,7 @@ class _Course:
         self._told_away = scenario.fail_rate == 0
         self._judged_at = 0.0
         self._ahead = _planned(scenario, parties.markets)
-        self.last = Look(scenario, Stage.TRAFFIC, 0.0)
+        self.last = Look(scenario, Stage.TRAFFIC, 0.0, page=f"{parties.bridge.address}/")
 
     async def begun(self) -> None:
         """Wait until the bridge follows every channel: what was before is not its to tell.

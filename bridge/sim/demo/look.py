@@ -26,7 +26,8 @@ class Stage(StrEnum):
 class Look:
     """The parts at one moment; None where a part is not up yet. ``elapsed_s`` counts from the first event.
 
-    ``markets`` are the venues without numbers by name, ``judged`` the latest verdicts on their streams.
+    ``markets`` are the venues without numbers by name, ``judged`` the latest verdicts on their streams. ``page`` is
+    the address of the bridge's own page, for as long as the demo lasts.
     """
 
     scenario: Scenario
@@ -38,6 +39,7 @@ class Look:
     consumer: ConsumerState | None = None
     markets: Mapping[str, MarketState] = field(default_factory=dict)
     judged: Mapping[str, SeriesVerdict] = field(default_factory=dict)
+    page: str | None = None
 
     def stream(self, name: str) -> Stream | None:
         """What the bridge says of a stream."""

@@ -99,7 +99,7 @@ class Part:
     def __init__(self, name: str, http: httpx.AsyncClient, port: int) -> None:
         self.name = name
         self._http = http
-        self._base = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{port}"
 
     async def ask(self, path: str, kind: type[T], **query: str | int) -> T:
         """The answer to GET ``path``, as a ``kind``.
@@ -115,7 +115,7 @@ class Part:
 
     async def _call(self, method: str, path: str, **given: object) -> bytes:
         try:
-            answer = await self._http.request(method, self._base + path, timeout=ASK_TIMEOUT_S, **given)  # type: ignore[arg-type]  # passed on as it came
+            answer = await self._http.request(method, self.address + path, timeout=ASK_TIMEOUT_S, **given)  # type: ignore[arg-type]  # passed on as it came
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise BridgeError(f"the {self.name} does not answer {path}: {type(error).__name__}") from error

@@ -22,6 +22,8 @@ class PlainLines:
         if not new and look.elapsed_s - self._said_at_s < LINE_EVERY_S:
             return
         self._stage, self._said_at_s = look.stage, look.elapsed_s
+        if new and look.stage is Stage.TRAFFIC and look.page is not None:
+            self._say(f"the page, for as long as this goes on: {look.page}")
         self._say(line(look))
 
 

@@ -36,7 +36,8 @@ def draw(look: Look, now: datetime) -> RenderableType:
     for _ in range(2):
         sides.add_column(ratio=1)
     sides.add_row(_panel("venue", _venue(look)), _panel("consumer", _consumer(look, now)))
-    return Group(_head(look), sides, _panel("bridge", _streams(look)), _panel(_gaps_title(look), _gaps(look, now)))
+    title = f"bridge, its page at {look.page}" if look.page else "bridge"
+    return Group(_head(look), sides, _panel(title, _streams(look)), _panel(_gaps_title(look), _gaps(look, now)))
 
 
 def _panel(title: str, body: RenderableType) -> Panel:
