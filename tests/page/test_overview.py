@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.browsing import SCHEMES, Scheme, tab
-from tests.page.filling import HOSTILE, fill, gap
+from tests.page.filling import HOSTILE, fill, gap, now
 from tests.web.listening import listening
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +51,19 @@ async def test_a_strip_says_in_words_what_it_shows(engine: AsyncEngine, browser:
             "aria-label",
             re.compile("The last hour: 20s open, 45s lost, 2m 00s superseded, .* waiting, 56m .* proven."),
         )
+
+
+async def test_the_strip_of_a_young_stream_shows_the_time_since_it_began(
+    engine: AsyncEngine, browser: Browser
+) -> None:
+    await fill(engine)
+    async with engine.begin() as conn:
+        began = now() - timedelta(minutes=6)
+        await conn.execute(text("UPDATE streams SET epoch_began_at = :at WHERE name = 'po.orders'"), {"at": began})
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        await opened.page.goto("/")
+        in_time = opened.page.locator("#streams tr[data-key='po.orders'] svg")
+        await expect(in_time).to_have_attribute("aria-label", re.compile("The last 6m .*: 20s open, .* proven."))
 
 
 async def test_trouble_comes_first_and_urgent_gaps_are_told_from_others(

@@ -98,12 +98,14 @@ async def _strips(conn: AsyncConnection, stances: Sequence[Stance], now: datetim
         for one in windows
     }
     in_time = [one for one in stances if one.axis == "time" and one.follow is not None]
-    shown = Span(_ms(now - TIME_SHOWN), _ms(now))
-    gaps = await strips.in_time(conn, [one.stream.id for one in in_time], since_ms=shown.start)
+    since = now - TIME_SHOWN
+    gaps = await strips.in_time(conn, [one.stream.id for one in in_time], since_ms=_ms(since))
     for one in in_time:
         began, settled = one.stream.epoch_began_at, one.settled_until
+        # One that is younger than that has not much to show on the scale of an hour.
+        begin = since if began is None or began >= now else max(since, began)
         drawn[one.stream.id] = over_time(
-            shown,
+            Span(min(_ms(begin), _ms(now) - 1), _ms(now)),
             began=None if began is None else _ms(began),
             settled=None if settled is None else _ms(settled),
             holes=[(span, Mark(state)) for span, state in gaps.get(one.stream.id, ())],
@@ -126,7 +128,9 @@ def says(one: Stance, strip: Strip) -> str:
     """The strip in words, for those who do not see it."""
     if one.axis == "time":
         told = [f"{seconds(count / 1000)} {mark}" for mark, count in strip.totals.items() if count]
-        return f"The last hour: {', '.join(told) or 'nothing yet'}."
+        shown_s = len(strip.window) / 1000
+        scale = "hour" if shown_s >= TIME_SHOWN.total_seconds() else seconds(shown_s)
+        return f"The last {scale}: {', '.join(told) or 'nothing yet'}."
     told = [f"{count:,} {mark}" for mark, count in strip.totals.items() if count]
     return f"Numbers {strip.window.first:,} to {strip.window.last:,}: {', '.join(told)}."
 
