@@ -83,7 +83,8 @@ async def test_no_more_pages_are_watched_than_there_may_be(
         place.client() as client,
         client.stream("GET", OVERVIEW) as answer,
     ):
-        await ids_until_beat(heard(answer))
+        events = heard(answer)
+        await ids_until_beat(events)
         refused = await client.get(OVERVIEW)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert (await client.get("/")).status_code == 200, "the page itself is still to be had"
@@ -110,7 +111,8 @@ async def test_many_who_watch_one_page_are_one_reader_that_holds_no_connection(
                 client.stream("GET", STREAM) as two,
                 client.stream("GET", STREAM) as three,
             ):
-                await asyncio.gather(*(ids_until_beat(heard(answer)) for answer in (one, two, three)))
+                watching = [heard(answer) for answer in (one, two, three)]
+                await asyncio.gather(*(ids_until_beat(events) for events in watching))
                 assert statements <= 2 * alone
                 assert (await client.get("/v1/streams")).status_code == 200, "the only connection is free"
     finally:

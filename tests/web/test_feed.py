@@ -150,7 +150,8 @@ async def test_no_more_streams_are_open_than_there_may_be_and_one_that_is_left_m
     await append_events(engine, "pb.events", 1)
     async with listening(engine, within_s=55) as place, place.client() as client:
         async with client.stream("GET", LOG, headers=EVENTS) as answer:
-            await some(heard(answer), 1)
+            events = heard(answer)
+            await some(events, 1)
             refused = await client.get(LOG, headers=EVENTS)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             assert (await client.get(LOG)).status_code == 200, "pages are still to be had"
