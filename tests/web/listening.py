@@ -22,7 +22,7 @@ from bridge.web.hooks import Hooks
 from bridge.web.pulse import Pulse
 from tests.web.serving import ClosedDoor
 
-PATIENCE_S = 20
+PATIENCE_S = 50
 
 
 @dataclass(frozen=True, slots=True)
