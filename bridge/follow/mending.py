@@ -154,11 +154,11 @@ class Mender:
             stream.pulled(rows)
             await self._keep(stream.stream_id, Read(asked_at, "pull", pages=1, rows=len(rows)))
             return
-        asked_at = self._clock.now()
+        asked_at, life = self._clock.now(), stream.sequel.lives
         told = await self._source.snapshot(stream.channel)
         if told is not None:
-            stream.snapshot(told)
-            await self._keep(stream.stream_id, Read(asked_at, "snapshot", pages=1, rows=1))
+            withheld = stream.snapshot(told, life=life)
+            await self._keep(stream.stream_id, Read(asked_at, "snapshot", pages=1, rows=1, withheld=withheld))
             return
         await line.resubscribe(stream.channel.series)
         self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
