@@ -108,6 +108,11 @@ class ChainedStream:
         """What the stream needs before it can go on; nothing as long as what a connection says is not taken in."""
         return self.sequel.want() if self.hears and not self.overflowed else Want.NOTHING
 
+    @property
+    def missing_us(self) -> tuple[int, int] | None:
+        """From when to when something is known to be missing, both inclusive."""
+        return None if self._hole is None else (self._hole.first_us, self._hole.last_us)
+
     def withhold(self, why: str) -> None:
         """The hole stays open, and this is why."""
         if self._hole is not None:

@@ -163,6 +163,9 @@ async def test_a_state_of_before_the_connection_is_no_help_and_is_asked_for_anew
     await begun.mend()
     assert begun.write() == ["gap 2-6", "all 6", "5"]
     assert [read.withheld for read in begun.reads] == [None, OUTLIVED, None]
+    start_ms = ZERO_US // 1000
+    missing = start_ms + 2_000, start_ms + 5_000  # as far as was known when the answers came
+    assert [(read.since, read.reached) for read in begun.reads] == [(None, None), missing, missing]
 
 
 async def test_a_state_that_comes_while_nobody_hears_makes_nothing_whole(begun: Venue) -> None:
