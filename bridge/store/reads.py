@@ -44,7 +44,7 @@ VALUES (:stream_id, :epoch, :at, :why, :since, :upto, :reached, :pages, :rows, :
 
 # What began while the gap was open and came as far as it does, or was not answered at all. A gap in time is written
 # down after its first read may have begun, and a busy database makes that late: there, a read of what begins in the
-# gap is one of its own however early it was. (A venue's clock may be ahead of ours by the minute.)
+# gap is one of its own however early it was. (A venue's clock may be a minute ahead of ours.)
 _OF_GAP = text("""
 SELECT r.at, r.why, r.since, r.upto, r.reached, r.pages, r.rows, r.fresh, r.proven_first, r.proven_last, r.withheld,
        r.error, r.id
