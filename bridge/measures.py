@@ -8,14 +8,18 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+from prometheus_client.core import Metric
+
 from bridge.core.event import Kind
 from bridge.core.latency import BOUNDS_S
-from bridge.exposition import Sample, family, histogram, labels
 from bridge.store import counters
 from bridge.store.connections import STATES
 from bridge.store.counters import Key
 from bridge.store.measured import Measured, StreamFigures
 
+Labels = dict[str, str]
+Sample = tuple[Labels, float | None]
+"""Without a value there is no sample."""
 OUTCOMES = ("accepted", "refused", "unknown")
 LATENCY_SUM = "sum"
 """The kind of a counter of latencies that holds their sum; the others are boundaries in seconds."""
@@ -29,18 +33,27 @@ def boundary(bound_s: float) -> str:
 BOUNDARIES = tuple(boundary(bound_s) for bound_s in (*BOUNDS_S, math.inf))
 
 
-def told(measured: Measured | None, now: datetime) -> str:
+def told(measured: Measured | None, now: datetime) -> Iterator[Metric]:
     """Everything that the rows say; without ``measured``, that the database could not be asked."""
-    up = family(
-        "bridge_database_up",
-        "gauge",
-        "Whether the database could be asked just now.",
-        [("", int(measured is not None))],
-    )
+    up = int(measured is not None)
+    yield family("bridge_database_up", "gauge", "Whether the database could be asked just now.", [({}, up)])
     if measured is None:
-        return up
-    parts = (_whole, _streams, _stream_gaps, _sources, _budgets, _destinations, _alerts)
-    return up + "".join(line for part in parts for line in part(measured, now))
+        return
+    for part in (_whole, _streams, _stream_gaps, _sources, _budgets, _destinations, _alerts):
+        yield from (metric for metric in part(measured, now) if metric.samples)
+
+
+def labels(**pairs: str) -> Labels:
+    return pairs
+
+
+def family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Metric:
+    """One metric with all its samples: ``kind`` is ``gauge`` or ``counter``."""
+    metric = Metric(name.removesuffix("_total"), words, kind)
+    for where, value in samples:
+        if value is not None:
+            metric.add_sample(name, where, value)
+    return metric
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:
@@ -51,12 +64,12 @@ def _left(moment: datetime | None, now: datetime) -> float | None:
     return None if moment is None else (moment - now).total_seconds()
 
 
-def _whole(measured: Measured, now: datetime) -> Iterator[str]:
+def _whole(measured: Measured, now: datetime) -> Iterator[Metric]:
     """All streams together, however many there are."""
     totals, gaps = measured.totals, measured.gaps
 
-    def gauge(name: str, words: str, value: float | None) -> str:
-        return family(f"bridge_{name}", "gauge", words, [("", value)])
+    def gauge(name: str, words: str, value: float | None) -> Metric:
+        return family(f"bridge_{name}", "gauge", words, [({}, value)])
 
     yield gauge("database_bytes", "The size of the database.", measured.database_bytes)
     yield gauge("streams", "Streams.", totals.streams)
@@ -83,10 +96,10 @@ def _whole(measured: Measured, now: datetime) -> Iterator[str]:
     yield family("bridge_remarks_total", "counter", "Entries that are no plain events, by kind.", remarks)
 
 
-def _streams(measured: Measured, now: datetime) -> Iterator[str]:
+def _streams(measured: Measured, now: datetime) -> Iterator[Metric]:
     where = {one.id: labels(stream=one.name) for one in measured.streams}
 
-    def of(name: str, words: str, value: Callable[[StreamFigures], float | None], kind: str = "gauge") -> str:
+    def of(name: str, words: str, value: Callable[[StreamFigures], float | None], kind: str = "gauge") -> Metric:
         samples = [(where[one.id], value(one)) for one in measured.streams]
         return family(f"bridge_stream_{name}", kind, words, samples)
 
@@ -112,14 +125,14 @@ def _streams(measured: Measured, now: datetime) -> Iterator[str]:
     )
 
 
-def _stream_gaps(measured: Measured, now: datetime) -> Iterator[str]:
+def _stream_gaps(measured: Measured, now: datetime) -> Iterator[Metric]:
     """Open gaps. A stream has one axis, so the label adds no series."""
     where = {
         one.id: labels(stream=one.name, axis="sequence" if one.numbering == "venue" else "time")
         for one in measured.streams
     }
 
-    def of(name: str, words: str, value: Callable[[StreamFigures], float | None]) -> str:
+    def of(name: str, words: str, value: Callable[[StreamFigures], float | None]) -> Metric:
         samples = [(where[one.id], value(one)) for one in measured.streams]
         return family(f"bridge_stream_{name}", "gauge", words, samples)
 
@@ -132,7 +145,7 @@ def _stream_gaps(measured: Measured, now: datetime) -> Iterator[str]:
     )
 
 
-def _sources(measured: Measured, now: datetime) -> Iterator[str]:
+def _sources(measured: Measured, now: datetime) -> Iterator[Metric]:
     attended = [(labels(source=name), int(held)) for name, held in measured.attended.items()]
     yield family("bridge_source_attended", "gauge", "1 while a worker holds the source.", attended)
     where = [(labels(source=one.source, transport=one.transport), one) for one in measured.sources]
@@ -150,7 +163,7 @@ def _sources(measured: Measured, now: datetime) -> Iterator[str]:
     yield family("bridge_socket_state", "gauge", "1 for the state that a source's socket is in.", states)
 
 
-def _budgets(measured: Measured, now: datetime) -> Iterator[str]:
+def _budgets(measured: Measured, now: datetime) -> Iterator[Metric]:
     where = [(labels(source=one.source, budget=one.name), one) for one in measured.budgets if one.attended(now)]
     words = "Calls that the venue's quota leaves at once."
     yield family("bridge_upstream_budget_left", "gauge", words, [(at, one.tokens) for at, one in where])
@@ -162,13 +175,13 @@ def _budgets(measured: Measured, now: datetime) -> Iterator[str]:
     )
 
 
-def _destinations(measured: Measured, now: datetime) -> Iterator[str]:
+def _destinations(measured: Measured, now: datetime) -> Iterator[Metric]:
     takers = [(labels(destination=one.name), one) for one in measured.takers]
     yield family(
         "bridge_destinations_left_out",
         "gauge",
         "Destinations that have no series here.",
-        [("", measured.destinations - len(takers))],
+        [({}, measured.destinations - len(takers))],
     )
     words = "1 for a destination that is stopped."
     yield family(
@@ -191,10 +204,13 @@ def _destinations(measured: Measured, now: datetime) -> Iterator[str]:
     ]
     yield family("bridge_delivery_attempts_total", "counter", "Attempts to deliver, by outcome.", attempts)
     words = "From hearing an entry to its being accepted."
-    yield histogram("bridge_delivery_latency_seconds", words, _latencies(measured))
+    latency = Metric("bridge_delivery_latency_seconds", words, "histogram")
+    for suffix, where, value in _latencies(measured):
+        latency.add_sample(f"{latency.name}{suffix}", where, value)
+    yield latency
 
 
-def _latencies(measured: Measured) -> Iterator[tuple[str, str, float]]:
+def _latencies(measured: Measured) -> Iterator[tuple[str, Labels, float]]:
     """A histogram for each destination to which something was delivered: counts up to each boundary."""
     counted: dict[str, dict[str, float]] = {}
     for key, count in measured.counted.items():
@@ -209,7 +225,7 @@ def _latencies(measured: Measured) -> Iterator[tuple[str, str, float]]:
         yield "_count", labels(destination=name), passed
 
 
-def _alerts(measured: Measured, _now: datetime) -> Iterator[str]:
+def _alerts(measured: Measured, _now: datetime) -> Iterator[Metric]:
     """The rules are as many as there are in the code, the channels as many as are configured."""
     firing = [(labels(rule=rule, severity=severity), count) for (rule, severity), count in measured.firing.items()]
     yield family("bridge_alerts_firing", "gauge", "Open alerts.", firing)

@@ -5,12 +5,14 @@ knows the time of each and it is asked itself. Whatever a worker does is counted
 nobody need reach a worker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from bridge import measures
 from bridge.core.latency import bounded
@@ -82,4 +84,17 @@ class Metrics:
 
     def render(self, measured: Measured | None, *, now: datetime) -> bytes:
         """Everything as text; without ``measured``, that the database could not be asked."""
-        return generate_latest(self._registry) + measures.told(measured, now).encode()
+        rows = CollectorRegistry(auto_describe=False)
+        rows.register(_Rows(measured, now))
+        return generate_latest(self._registry) + generate_latest(rows)
+
+
+class _Rows(Collector):
+    """What the rows say at one moment."""
+
+    def __init__(self, measured: Measured | None, now: datetime) -> None:
+        self._measured = measured
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        return measures.told(self._measured, self._now)

@@ -44,7 +44,8 @@ class Sequel:
     """One stream, across its connections. ``last`` is the number of the newest event told, None where unknown.
 
     ``comparable`` says whether numbers mean the same on the next connection. ``lenient`` takes a contiguous
-    channel's jump for normal, as the venue's word of a mere update id allows.
+    channel's jump for normal, as the venue's word of a mere update id allows. ``lives`` counts how often what was
+    heard had to be let go: a snapshot that was asked for in an earlier life lacks what happened until then.
     """
 
     model: Model
@@ -58,6 +59,7 @@ class Sequel:
     _pull_failed: bool = False
     _waiting: deque[tuple[Told, Transport]] = field(default_factory=deque)
     dropped: int = 0
+    lives: int = 0
 
     @property
     def broken(self) -> bool:
@@ -73,6 +75,7 @@ class Sequel:
         self._broken = True
         self._pull_failed = False
         self._waiting.clear()
+        self.lives += 1
 
     def want(self) -> Want:
         """What is needed now. A pull is worth asking for only once the far end of the hole is known."""
@@ -185,12 +188,14 @@ class Sequel:
 
     def _keep(self, told: Told, transport: Transport) -> None:
         """Let it wait; where too much does, only a snapshot can help, and all of it is let go."""
-        if not self.begun and not self.pulls:
+        number = _link(told).number
+        if not self.begun and not self.pulls and number is not None:
             return  # a change before the first snapshot changes nothing that anybody knows
         if len(self._waiting) >= self.waiting_max:
             self.dropped += len(self._waiting)
             self._waiting.clear()
             self._pull_failed = True
+            self.lives += number is None  # a number would show what a snapshot lacks
         self._waiting.append((told, transport))
 
 

@@ -17,6 +17,9 @@ from bridge.follow.limits import FollowLimits
 from bridge.follow.pace import Pace
 from bridge.ingest.followed import Chapter, GapTurn, Saying
 
+OUTLIVED = "asked for before what is heard now"
+"""What happened between an old answer and the first thing that is heard now is in neither."""
+
 
 @dataclass(slots=True)
 class ChainedStream:
@@ -71,11 +74,15 @@ class ChainedStream:
         at_us = self._time_of(told)
         self._tell(self.sequel.hear(told, Transport.WEBSOCKET), at_us)
 
-    def snapshot(self, told: Told) -> None:
-        """Take in the state that was asked for by REST."""
+    def snapshot(self, told: Told, *, life: int) -> str | None:
+        """Take in the state that was asked for in that life of the chain; why it is no help, None if it is."""
         self._heard[Transport.REPLAY.value] += 1
         self._asked()
+        if life != self.sequel.lives:
+            self.withhold(OUTLIVED)
+            return OUTLIVED
         self._tell(self.sequel.hear(told, Transport.REPLAY), self._time_of(told))
+        return None
 
     def pulled(self, rows: tuple[Told, ...]) -> None:
         """Take in the numbers that were asked for."""
@@ -98,8 +105,13 @@ class ChainedStream:
     # What is missing
 
     def want(self) -> Want:
-        """What the stream needs before it can go on; nothing as long as no connection hears it."""
-        return self.sequel.want() if self.hears else Want.NOTHING
+        """What the stream needs before it can go on; nothing as long as what a connection says is not taken in."""
+        return self.sequel.want() if self.hears and not self.overflowed else Want.NOTHING
+
+    @property
+    def missing_us(self) -> tuple[int, int] | None:
+        """From when to when something is known to be missing, both inclusive."""
+        return None if self._hole is None else (self._hole.first_us, self._hole.last_us)
 
     def withhold(self, why: str) -> None:
         """The hole stays open, and this is why."""

@@ -151,14 +151,16 @@ class Mender:
             first, last = hole if hole is not None else (0, 0)
             asked_at = self._clock.now()
             rows = await self._source.pull(stream.channel, first, last) if hole is not None else ()
+            read = _fetched(asked_at, "pull", stream.missing_us, rows=len(rows))
             stream.pulled(rows)
-            await self._keep(stream.stream_id, Read(asked_at, "pull", pages=1, rows=len(rows)))
+            await self._keep(stream.stream_id, read)
             return
-        asked_at = self._clock.now()
+        asked_at, life = self._clock.now(), stream.sequel.lives
         told = await self._source.snapshot(stream.channel)
         if told is not None:
-            stream.snapshot(told)
-            await self._keep(stream.stream_id, Read(asked_at, "snapshot", pages=1, rows=1))
+            read = _fetched(asked_at, "snapshot", stream.missing_us, rows=1)
+            read = read._replace(withheld=stream.snapshot(told, life=life))
+            await self._keep(stream.stream_id, read)
             return
         await line.resubscribe(stream.channel.series)
         self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
@@ -186,6 +188,12 @@ def _tried(asked_at: datetime, hole: Span, answer: Recalled, brought: int, withh
         proven_last=last_ms if withheld is None else None,
         withheld=withheld,
     )
+
+
+def _fetched(asked_at: datetime, why: str, missing_us: tuple[int, int] | None, *, rows: int) -> Read:
+    """What is kept of an answer to what a chain wants: of its hole, by which the gap knows it, where it has one."""
+    first_ms, last_ms = (None, None) if missing_us is None else (missing_us[0] // 1000, missing_us[1] // 1000)
+    return Read(asked_at, why, since=first_ms, upto=last_ms, reached=last_ms, pages=1, rows=rows)
 
 
 def _between(answer: Recalled, since: datetime | None, until: datetime | None) -> Iterator[Told]:

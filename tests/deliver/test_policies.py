@@ -185,8 +185,10 @@ async def is_at(engine: AsyncEngine, position: int) -> bool:
 
 
 async def is_parked(engine: AsyncEngine, state: str, attempts: int = 1) -> bool:
-    found = await parked(engine)
-    return [(row[1], row[2]) for row in found] == [(state, attempts)]
+    """Whether the one entry is so, and no attempt is under way: that is counted before it is made."""
+    wanted = text("SELECT state, attempts FROM parked WHERE error IS DISTINCT FROM 'was being sent again'")
+    async with engine.connect() as conn:
+        return [tuple(row) for row in (await conn.execute(wanted)).all()] == [(state, attempts)]
 
 
 async def has_taken(desk: Desk, count: int) -> bool:

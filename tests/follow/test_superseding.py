@@ -35,7 +35,7 @@ def test_a_state_that_was_listed_late_is_told_behind_the_gap_and_before_what_is_
     hole = stream.hole(ZERO_US + 5 * SECOND_US)
     assert hole is not None
     listed = Recalled((state(2),), complete_from=None, superseding=True)
-    assert stream.answered(hole, listed, asked_us=ZERO_US + 5 * SECOND_US)
+    assert stream.answered(hole, listed, asked_us=ZERO_US + 5 * SECOND_US) is None, "and need not be asked for again"
     stream.alive(ZERO_US + 6 * SECOND_US)
     chapter = stream.chapter(100)
     assert chapter is not None

@@ -54,6 +54,33 @@ async def test_a_gap_has_the_reads_that_reached_it_while_it_was_open(engine: Asy
         assert [*page, *rest] == found
 
 
+async def test_a_gap_in_time_that_was_written_down_late_has_the_reads_of_what_begins_in_it(
+    engine: AsyncEngine,
+) -> None:
+    stream = await make_stream(engine, "po.position")
+    first = int(NOW.timestamp() * 1000)
+    read = Read(after(1), "snapshot", since=first, upto=first + 900, reached=first + 900, pages=1, rows=1)
+    made = [
+        read._replace(at=after(0), since=first - 500),  # of what was missing before, as far as this gap
+        read,
+        read._replace(at=after(2), since=None, upto=None, reached=None),  # of nothing in particular
+        read._replace(at=after(3), since=first + 500),
+        read._replace(at=after(26), since=None, upto=None, reached=None),
+        read._replace(at=after(31)),
+    ]
+    async with engine.begin() as conn:
+        await reads.insert(conn, stream_id=stream.id, epoch=1, made=made)
+        gap_id, _ = await gaps.open_time(
+            conn, stream_id=stream.id, first_ms=first, last_ms=first + 900, now=after(30)
+        )
+        await gaps.close_time(
+            conn, gap_id=gap_id, last_ms=first + 900, state="void", reads=3, found=0, lost_ms=0, healed_by=None,
+            now=after(30),
+        )  # fmt: skip
+        found = await reads.of_gap(conn, gap_id=gap_id, limit=10)
+    assert [one.at for one in found] == [after(26), after(3), after(1)]
+
+
 async def test_a_pass_grows_by_pages_and_names_the_first_of_what_differs(engine: AsyncEngine) -> None:
     stream = await make_stream(engine, "pb.events")
     async with engine.begin() as conn:

@@ -5,7 +5,6 @@ called so often that Postgres may change to a plan that does not know the values
 must not move.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store import (
     audits,
@@ -31,8 +30,8 @@ from bridge.store import (
     sweeps,
 )
 from bridge.store.cursors import Wish
-from bridge.store.engine import make_engine
-from tests.conftest import execute
+from bridge.store.embedded import EmbeddedPostgres
+from tests.store.planning import filled, indexes, plan_of, scanned, sorted_rows, undone
 
 pytestmark = pytest.mark.anyio
 
@@ -168,64 +167,17 @@ LARGE = {"events", "log", "evidence", "attempts", "reads", "audits"}
 
 
 @pytest.fixture(scope="module")
-def filled(server: Any, template: str, database_names: Iterator[str]) -> Iterator[str]:
+def day(server: EmbeddedPostgres, template: str, database_names: Iterator[str]) -> Iterator[str]:
     """The URL of a database with a day's worth in it; tests roll back what they do."""
-    name = next(database_names)
-    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-
-    async def fill() -> None:
-        engine = make_engine(server.url_of(name))
-        async with engine.begin() as connection:
-            for statement in FILL.split(";\n"):
-                if statement.strip():
-                    await connection.execute(text(statement))
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            await connection.execute(text("VACUUM ANALYZE"))
-        await engine.dispose()
-
-    asyncio.run(fill())
-    yield server.url_of(name)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with filled(server, template, next(database_names), FILL) as url:
+        yield url
 
 
 @pytest.fixture
-async def large(filled: str, anyio_backend: str) -> AsyncIterator[AsyncConnection]:
+async def large(day: str, anyio_backend: str) -> AsyncIterator[AsyncConnection]:
     """A connection to the filled database; what is done on it is undone."""
-    engine: AsyncEngine = make_engine(filled)
-    async with engine.connect() as connection:
+    async with undone(day) as connection:
         yield connection
-        await connection.rollback()
-    await engine.dispose()
-
-
-def scanned(plan: dict[str, Any]) -> Iterator[str]:
-    """The tables that the plan reads from end to end."""
-    if plan["Node Type"] == "Seq Scan":
-        yield plan["Relation Name"]
-    for below in plan.get("Plans", []):
-        yield from scanned(below)
-
-
-def sorted_rows(plan: dict[str, Any]) -> Iterator[int]:
-    if plan["Node Type"] in ("Sort", "Incremental Sort"):
-        yield plan["Plan Rows"]
-    for below in plan.get("Plans", []):
-        yield from sorted_rows(below)
-
-
-def indexes(plan: dict[str, Any]) -> Iterator[str]:
-    if "Index Name" in plan:
-        yield plan["Index Name"]
-    for below in plan.get("Plans", []):
-        yield from indexes(below)
-
-
-async def plan_of(connection: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> dict[str, Any]:
-    explained = await connection.execute(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), values)
-    told = explained.scalar_one()
-    decoded: list[dict[str, Any]] = json.loads(told) if isinstance(told, str) else told
-    plan: dict[str, Any] = decoded[0]["Plan"]
-    return plan
 
 
 async def test_losses_are_read_by_an_index_that_holds_nothing_else(large: AsyncConnection) -> None:

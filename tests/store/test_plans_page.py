@@ -1,21 +1,19 @@
 """What pages ask for stays cheap with ten thousand streams, gaps in two thousand of them, and fifty destinations."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.span import Span
 from bridge.store import attempts, audit, board, evidence, gaps, hearing, parked, reads, stance, standing, strips
 from bridge.store.attempts import Chosen
-from bridge.store.engine import make_engine
+from bridge.store.embedded import EmbeddedPostgres
 from bridge.store.strips import Window
-from tests.conftest import execute
-from tests.store.test_plans import plan_of, scanned
+from tests.store.planning import filled, plan_of, scanned, undone
 
 pytestmark = pytest.mark.anyio
 
@@ -130,34 +128,17 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def many(server: Any, template: str, database_names: Iterator[str]) -> Iterator[str]:
+def many(server: EmbeddedPostgres, template: str, database_names: Iterator[str]) -> Iterator[str]:
     """The URL of a database with as many streams as are promised."""
-    name = next(database_names)
-    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-
-    async def fill() -> None:
-        engine = make_engine(server.url_of(name))
-        async with engine.begin() as connection:
-            for statement in FILL.split(";\n"):
-                if statement.strip():
-                    await connection.execute(text(statement))
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            await connection.execute(text("VACUUM ANALYZE"))
-        await engine.dispose()
-
-    asyncio.run(fill())
-    yield server.url_of(name)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with filled(server, template, next(database_names), FILL) as url:
+        yield url
 
 
 @pytest.fixture
 async def crowded(many: str, anyio_backend: str) -> AsyncIterator[AsyncConnection]:
     """A connection to it."""
-    engine: AsyncEngine = make_engine(many)
-    async with engine.connect() as connection:
+    async with undone(many) as connection:
         yield connection
-        await connection.rollback()
-    await engine.dispose()
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

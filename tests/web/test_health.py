@@ -66,7 +66,7 @@ async def test_a_bridge_without_its_database_is_alive_measured_and_not_ready(fre
     assert "the database" in ready.json()["reason"]
     assert "hushhush" not in ready.text
     assert measured.status_code == 200
-    assert "\nbridge_database_up 0\n" in measured.text
+    assert "\nbridge_database_up 0.0\n" in measured.text
     await gone.dispose()
 
 
@@ -124,7 +124,7 @@ async def test_sources_are_measured_as_they_are_configured_whatever_rows_were_le
         await leases.take(connection, name="source:former", holder="a", now=at, until=at + timedelta(minutes=5))
     async with reading(engine, clock=SystemClock()) as client:
         told = (await client.get("/metrics")).text
-    assert 'bridge_source_attended{source="pb"} 0\n' in told, "nobody ever held it: that is no reason to be silent"
+    assert 'bridge_source_attended{source="pb"} 0.0\n' in told, "nobody ever held it: that is no reason to be silent"
     assert "former" not in told, "nobody is to be woken for a source that was taken out"
 
 
