@@ -10,12 +10,13 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
 """Where each page's looks are kept, for people to look at. Git ignores it."""
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
+"""For what must come about: a busy machine takes its time, and whoever waits goes on at once when it is there."""
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -27,6 +28,7 @@ async def chromium() -> AsyncIterator[Browser]:
     found = shutil.which("chromium")
     if found is None and "CI" not in os.environ:  # noqa: TID251 - a test may look where it runs
         pytest.skip("there is no chromium on this machine")
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser

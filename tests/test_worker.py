@@ -39,7 +39,7 @@ class SteppedClock:
 
     def __init__(self) -> None:
         self._elapsed = 0.0
-        self._sleeping: list[tuple[float, asyncio.Future[None]]] = []
+        self._sleeping: list[tuple[float, asyncio.Future[None], asyncio.Task[None] | None]] = []
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self._elapsed)
@@ -49,7 +49,7 @@ class SteppedClock:
 
     async def sleep(self, seconds: float) -> None:
         waking: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleeping.append((self._elapsed + seconds, waking))
+        self._sleeping.append((self._elapsed + seconds, waking, asyncio.current_task()))
         await waking
 
     async def step(self, seconds: float) -> None:
@@ -67,8 +67,12 @@ class SteppedClock:
             first[1].set_result(None)
         self._elapsed = until
 
+    def sleeps(self, task: asyncio.Task[None] | None) -> bool:
+        """Whether this one waits for time to pass."""
+        return any(sleeper is task and not waking.done() for _, waking, sleeper in self._sleeping)
+
     def _has_sleeper(self) -> bool:
-        return any(not waking.done() for _, waking in self._sleeping)
+        return any(not waking.done() for _, waking, _ in self._sleeping)
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -164,6 +168,7 @@ class Watched:
         self.refused = 0
         self.failures: list[Exception] = []
         self.left = Left(per_s=20, burst=20, tokens=17.5, paused_s=0)
+        self._holding: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
         self.listening = True
@@ -179,9 +184,14 @@ class Watched:
         return 0
 
     async def run(self, every_s: float = 3600) -> None:
+        self._holding = asyncio.current_task()
         sweeps = [Sweep(kind, every_s) for kind in ("gap", "tail", "audit")]
         part = SourceWork("pb", self.listen, self.tick, sweeps, lambda: {"rest": self.left})
         await keep_running(self.clock, "source:pb", lambda: hold_source(self.engine, self.clock, self.name, part))
+
+    def asks_nothing(self) -> bool:
+        """Whether it waits for the time to ask for the lease again."""
+        return self.clock.sleeps(self._holding)
 
     async def lose_database(self) -> None:
         """From here on no connection can be had, and those that were are gone."""
@@ -216,10 +226,11 @@ async def two_workers(url: str) -> AsyncIterator[tuple[Watched, Watched, asyncio
 
 
 async def step(seconds: float, *workers: Watched) -> None:
-    """Let time pass for all, in parts so small that nobody sees it pass by."""
+    """Let time pass for all, in parts so small that nobody sees it pass by, and none while one asks for the lease."""
     for _ in range(round(seconds)):
         for worker in workers:
             await worker.clock.step(1)
+            await eventually(worker.asks_nothing)
 
 
 async def test_only_one_of_two_workers_works_on_a_source_however_long_it_takes(database_url: str) -> None:

@@ -71,7 +71,12 @@ async def test_a_parked_entry_goes_out_again_when_it_is_wanted_and_says_that_it_
     await append_events(engine, "pb.events", 4)
     desk = Desk(2)
     chosen = policy(on_exhausted=Exhausted.PARK, attempts_max=1)
+
+    async def passed() -> bool:
+        return (await cursors_at(engine)) == [4]
+
     async with delivering(engine, desk, chosen):
+        await until(passed)  # what follows is out of its turn only when its turn is over
         await until(lambda: is_parked(engine, "parked"))
         await tell(engine, "UPDATE parked SET state = 'due'")
         await until(lambda: is_parked(engine, "parked", attempts=2))

@@ -186,7 +186,7 @@ async def test_a_report_is_the_one_that_the_api_tells_and_may_run_nothing(
 ) -> None:
     await fill(engine)
     day = await keep_a_report(engine)
-    async with listening(engine, within_s=50) as place, place.client() as client:
+    async with listening(engine) as place, place.client() as client:
         told = (await client.get(f"/v1/reports/{day}")).json()
         assert (await client.get(f"/reports/{day}?format=json")).json() == told
         shown = await client.get(f"/reports/{day}")
@@ -211,7 +211,7 @@ async def test_a_report_is_the_one_that_the_api_tells_and_may_run_nothing(
 
 async def test_all_of_it_works_by_keyboard(engine: AsyncEngine, browser: Browser) -> None:
     await fill(engine)
-    async with listening(engine, within_s=50) as place, tab(browser, place.address) as opened:
+    async with listening(engine) as place, tab(browser, place.address) as opened:
         page = opened.page
         await page.goto("/")
         await page.keyboard.press("Tab")

@@ -12,13 +12,13 @@ from tests.processes.bridges import BridgeProcess, bridges, write_config
 from tests.processes.stage import stage
 from tests.processes.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(240)]
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 async def scraped(web: BridgeProcess) -> dict[tuple[str, ...], float]:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=WITHIN_S) as http:
         text = (await http.get(f"{web.url}/metrics")).text
     return {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value

@@ -16,7 +16,7 @@ from tests.processes.judging import is_complete, stream_of
 from tests.processes.waiting import eventually
 from tests.sim.serving import running
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
 
 WITHIN_S = 60.0
 PATIENCE_MS = WITHIN_S * 1000

@@ -9,7 +9,7 @@ EVERY_S = 0.02
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 20.0, state: Callable[[], object] = str
+    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 60.0, state: Callable[[], object] = str
 ) -> None:
     """Return when ``condition`` holds. Fails after ``within_s``, telling the ``state`` that things are in."""
     clock = SystemClock()

@@ -22,7 +22,7 @@ from bridge.web.hooks import Hooks
 from bridge.web.pulse import Pulse
 from tests.web.serving import ClosedDoor
 
-PATIENCE_S = 20
+PATIENCE_S = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Heard:
 
 
 async def heard(answer: httpx.Response) -> AsyncIterator[Heard]:
-    """The events of a stream, until it ends."""
+    """The events of a stream, until it ends or nobody holds this any more: whoever drops it hangs up."""
     buffer, last = "", ""
     async for part in answer.aiter_text():
         buffer += part.replace("\r\n", "\n").replace("\r", "\n")  # each of the three ends a line

@@ -28,7 +28,7 @@ from tests.logs import START
 from tests.web.serving import LIMITS, ClosedDoor
 
 OK = Answered(204, None, "", 0.002)
-PATIENCE_S = 20
+PATIENCE_S = 50
 FILE_SECRET = "whsec_" + "QUJD" * 8
 URL = "https://ledger.example/hooks/in?token=t0ken"
 

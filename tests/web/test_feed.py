@@ -148,9 +148,10 @@ async def test_no_more_streams_are_open_than_there_may_be_and_one_that_is_left_m
 ) -> None:
     monkeypatch.setattr(sse, "STREAMS_OPEN_MAX", 1)
     await append_events(engine, "pb.events", 1)
-    async with listening(engine, within_s=55) as place, place.client() as client:
+    async with listening(engine) as place, place.client() as client:
         async with client.stream("GET", LOG, headers=EVENTS) as answer:
-            await some(heard(answer), 1)
+            events = heard(answer)
+            await some(events, 1)
             refused = await client.get(LOG, headers=EVENTS)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             assert (await client.get(LOG)).status_code == 200, "pages are still to be had"
@@ -163,7 +164,7 @@ async def test_no_more_streams_are_open_than_there_may_be_and_one_that_is_left_m
 async def test_streams_end_with_the_process_and_not_when_its_patience_does(engine: AsyncEngine) -> None:
     await append_events(engine, "pb.events", 1)
     async with (
-        listening(engine, within_s=10) as place,
+        listening(engine) as place,
         place.client() as client,
         client.stream("GET", LOG, headers=EVENTS) as answer,
     ):

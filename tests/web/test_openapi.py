@@ -29,11 +29,13 @@ from bridge.web.reports import Reports
 from tests.cli.rows import on
 from tests.followed import EXECUTION, TRADES, declare, tell, turn
 from tests.logs import START, append_events, append_told
-from tests.web.listening import listening
+from tests.web.listening import PATIENCE_S, listening
 from tests.web.test_proof import lose
 from tests.web.test_pull import forget
 
 EXAMPLES_MAX = 20
+LONG_S = 180
+"""Half a minute on a machine that does nothing else: what is asked is made up anew for each operation and stream."""
 TOKEN = "a-token-for-the-tests"
 BORNE = {"Authorization": f"Bearer {TOKEN}"}
 # What has no address is never posted to, whatever is made up for it.
@@ -102,17 +104,17 @@ class Background:
 
     def __enter__(self) -> "Background":
         self._thread.start()
-        assert self._up.wait(20)
+        assert self._up.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._down.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
 
     async def _serve(self) -> None:
         engine = make_engine(self._url)
         try:
-            async with listening(engine, token=TOKEN, within_s=55) as place:
+            async with listening(engine, token=TOKEN, within_s=LONG_S) as place:
                 self.address = place.address
                 self._up.set()
                 while not self._down.is_set():
@@ -157,12 +159,13 @@ def ask(operation: Any, mode: GenerationMode, stream: str | None, answered: Coun
     @given(case=operation.as_strategy(mode, **fixed))
     def each(case: Any) -> None:
         # What fits each parameter's schema need not fit together: a token that was never given out, from beyond to.
-        answer = case.call_and_validate(headers=BORNE, excluded_checks=[positive_data_acceptance])
+        answer = case.call_and_validate(headers=BORNE, timeout=PATIENCE_S, excluded_checks=[positive_data_acceptance])
         answered[answer.status_code] += 1
 
     each()
 
 
+@pytest.mark.timeout(LONG_S)
 def test_whatever_is_asked_is_answered_as_the_document_says(address: str) -> None:
     for operation in operations(address):
         if operation.method != "get":
@@ -179,6 +182,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(address: str) -> Non
             assert answered[404] > 0, operation.label
 
 
+@pytest.mark.timeout(LONG_S)
 def test_whatever_is_to_be_done_is_answered_as_the_document_says(address: str) -> None:
     # What deletes comes last.
     for operation in sorted(operations(address), key=lambda one: one.method == "delete"):
