@@ -24,7 +24,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
 
     @app.command()
     def web() -> None:
-        """The receiver and the read API, on DATABASE_URL."""
+        """The receiver, the API and the page, on DATABASE_URL."""
         _serve(settings(), _external(settings()), Role.WEB)
 
     @app.command()
