@@ -18,7 +18,10 @@ from bridge.store.gap_in_full import GapInFull
 from bridge.store.gaps import Placed, moments
 from bridge.store.overview import GapRow, gaps_at_a_glance
 
-COLUMNS = ("id", "stream", "epoch", "first", "last", "state", "age", "deadline", "reads", "withheld", "found", "lost", "healed by")  # fmt: skip  # noqa: E501 - one row, as it is shown
+COLUMNS = (
+    *("id", "stream", "epoch", "first", "last", "state", "age", "deadline", "reads", "withheld"),
+    *("found", "lost", "healed by"),
+)
 EVIDENCE_COLUMNS = ("first", "last", "verdict", "recorded", "refuted", "detail")
 READ_COLUMNS = ("at", "why", "since", "upto", "reached", "pages", "rows", "fresh", "not proven because")
 LIMIT_DEFAULT = 50
