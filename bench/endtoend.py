@@ -111,8 +111,8 @@ async def flow(
     await place.until_begun()
     await venue.tell("emit", count=warm)
     await until(lambda: _holds(consumer, warm), within_s=60, what="the warm-up is delivered")
-    began, cpu_s = CLOCK.monotonic(), sum(bridge.cpu_s() for bridge in bridges)
     await venue.tell("rate", events_per_s=events_per_s)
+    began, cpu_s = CLOCK.monotonic(), sum(bridge.cpu_s() for bridge in bridges)
     postgres_mib = 0.0
     while CLOCK.monotonic() - began < seconds:
         await CLOCK.sleep(0.25)

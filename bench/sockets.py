@@ -39,7 +39,8 @@ async def _busy(size: Size, profile: str | None, *, sources: int, trades_per_s: 
         await CLOCK.sleep(WARM_S)
         bridge.look()
         half_mib, bridge.rss_max_mib = bridge.rss_max_mib, 0.0
-        began, at, cpu_s = CLOCK.monotonic(), await _position(place), bridge.cpu_s()
+        at = await _position(place)
+        began, cpu_s = CLOCK.monotonic(), bridge.cpu_s()
         while CLOCK.monotonic() - began < size.seconds:
             await CLOCK.sleep(0.25)
             bridge.look()

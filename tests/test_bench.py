@@ -49,8 +49,8 @@ def measured() -> Measured:
         )
 
     # Thirteen destinations more would leave the others no time, and others would leave none to see lines come and go.
-    alone = [neighbours.measure(neighbours.SMOKE), outage.measure(outage.SMOKE)]
-    found = [*asyncio.run(measure()), *(asyncio.run(one) for one in alone)]
+    found = asyncio.run(measure())
+    found += [asyncio.run(neighbours.measure(neighbours.SMOKE)), asyncio.run(outage.measure(outage.SMOKE))]
     return {figures[0].question: {figure.name: figure for figure in figures} for figures in found}
 
 
