@@ -31,6 +31,10 @@ LEFT = """
 SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
 UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """
+BUILDS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'CREATE INDEX%log_gaps_idx%' AND wait_event_type = 'Lock'
+"""
 ONE_EVENT = """
 WITH stream AS (
     INSERT INTO streams (name, source, numbering, settle_s) VALUES ('pb.events', 'pb', 'venue', 2) RETURNING id
@@ -167,3 +171,42 @@ def test_the_log_refuses_to_be_rewritten(database_url: str, change: str) -> None
 def test_postgres_itself_keeps_the_invariants(database_url: str, statement: str, refusal: str) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=refusal):
         ask(database_url, ONE_EVENT, statement)
+
+
+def test_events_are_stored_while_an_index_of_the_log_is_built(empty_database_url: str) -> None:
+    plain = empty_database_url.replace("+asyncpg", "")
+
+    async def check() -> list[tuple[Any, ...]]:
+        early, late = await asyncpg.connect(plain), await asyncpg.connect(plain, command_timeout=20)
+        try:
+            open_one = early.transaction()
+            await open_one.start()
+            await early.execute(ONE_EVENT)
+            async with asyncio.TaskGroup() as group:
+                migrating = group.create_task(asyncio.to_thread(upgrade, empty_database_url))
+                while not await late.fetchval(BUILDS):
+                    await asyncio.wait([migrating], timeout=0.05)
+                    assert not migrating.done(), "it waits for whoever was writing before it"
+                await late.execute(ONE_EVENT.replace("pb.events", "pb.others"))
+                await open_one.commit()
+            return [tuple(row) for row in await late.fetch("SELECT name FROM streams ORDER BY name")]
+        finally:
+            await early.close()
+            await late.close()
+
+    command.upgrade(engines._alembic(empty_database_url), "0009")
+    assert asyncio.run(check()) == [("pb.events",), ("pb.others",)]
+    assert differences(empty_database_url) == []
+
+
+def test_an_index_whose_build_was_cut_off_is_built_anew(empty_database_url: str) -> None:
+    command.upgrade(engines._alembic(empty_database_url), "0009")
+    ask(
+        empty_database_url,
+        "CREATE INDEX log_gaps_idx ON log (stream_id, position) WHERE kind = 'gap'",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'log_gaps_idx'::regclass",
+    )
+    upgrade(empty_database_url)
+    assert ask(empty_database_url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'log_gaps_idx'::regclass") == [
+        (True,)
+    ]
