@@ -62,7 +62,7 @@ def _listing(group: typer.Typer, edge: Edge) -> None:
     @group.command("show")
     def show_one(name: Name, as_json: Json = False) -> None:
         """One destination: its policy, its state, and how it stands on each stream."""
-        told = acted(edge, lambda act: telling.one(act, name))
+        told = acted(edge, lambda act: _whole(act, name))
         if as_json:
             show.as_json(told)
             return
@@ -110,6 +110,16 @@ def _attempts(group: typer.Typer, edge: Edge) -> None:
             for one in found
         ]  # fmt: skip
         show.table("Attempts", ATTEMPTS, rows, none="There was none.")
+
+
+async def _whole(act: Acting, name: str) -> Told:
+    """One destination with all of its streams, read page by page."""
+    page = told = await telling.one(act, name)
+    while page["streams"]:
+        page = await telling.one(act, name, after=page["next"])
+        told["streams"] += page["streams"]
+    del told["next"]
+    return told
 
 
 def _flat(told: Told) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What is told of destinations: their policy, their state and their health, without any secret."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +11,20 @@ from bridge.store import managed, standing
 from bridge.store.managed import Managed
 from bridge.store.standing import Standing, Total
 
+STREAMS_MAX = 1_000
+
 Told = dict[str, Any]
 
 
-async def one(act: Acting, name: str) -> Told:
-    """The destination, and how it stands on each of its streams. Raises Unknown."""
+async def one(act: Acting, name: str, *, after: str = "", limit: int = STREAMS_MAX) -> Told:
+    """The destination, and how it stands on the first of its streams: of those behind ``after``, by name.
+
+    ``next`` is what to give as ``after`` for those that follow. Raises Unknown.
+    """
     found = await act.known(name)
-    stands = await standing.cursors(act.conn, found.id)
-    return await summary(act, found) | {"streams": [_stream(each) for each in stands]}
+    stands = await standing.cursors(act.conn, found.id, after=after, limit=limit)
+    streams = {"streams": [_stream(each) for each in stands], "next": stands[-1].stream if stands else after}
+    return await summary(act, found) | streams
 
 
 async def summary(act: Acting, found: Managed) -> Told:
@@ -82,7 +87,16 @@ def _health(total: Total, now: datetime) -> Told:
 
 
 def _stream(each: Standing) -> Told:
-    told = asdict(each) | {"behind": each.behind}
-    first, last = told.pop("expired_first"), told.pop("expired_last")
-    del told["destination_id"]
-    return told | {"expired": None if first is None else {"first": first, "last": last}}
+    first, last = each.expired_first, each.expired_last
+    return {
+        "stream": each.stream,
+        "position": each.position,
+        "head": each.head,
+        "behind": each.behind,
+        "failures": each.failures,
+        "failing_since": each.failing_since,
+        "last_error": each.last_error,
+        "next_try_at": each.next_try_at,
+        "oldest_at": each.oldest_at,
+        "expired": None if first is None else {"first": first, "last": last},
+    }

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.hours import hour_of
 
-CURSORS_MAX = 10_000
 _HOUR = timedelta(hours=1)
 
 
@@ -96,9 +95,9 @@ async def cursors(
     after: str = "",
     behind: bool = False,
     failing: bool = False,
-    limit: int = CURSORS_MAX,
+    limit: int,
 ) -> list[Standing]:
-    """By stream, those whose name is behind ``after``: all of them, or those that are behind, or that fail."""
+    """By stream, the first whose name is behind ``after``: of all, or of those that are behind, or that fail."""
     values = {"id": destination_id, "after": after, "behind": behind, "failing": failing, "limit": limit}
     return [Standing(*row) for row in (await conn.execute(_CURSORS, values)).all()]
 

@@ -61,10 +61,12 @@ class Destinations:
         return Answer({"destinations": found, "next": found[-1]["name"] if found else after}).response()
 
     async def show(self, request: Request) -> Response:
-        """One of them, and how it stands on each of its streams."""
-        parameters.only(request)
+        """One of them, and how it stands on its streams, a page of them."""
+        parameters.only(request, "after", "limit")
+        after = parameters.text(request, "after") or ""
+        limit = parameters.limit(request, default=telling.STREAMS_MAX, most=self._page_max)
         async with self._operating.transaction(request) as act:
-            return Answer(await telling.one(act, _name(request))).response()
+            return Answer(await telling.one(act, _name(request), after=after, limit=limit)).response()
 
     async def create(self, request: Request) -> Response:
         """Make one. A secret that is made for it is told in this answer and never again."""

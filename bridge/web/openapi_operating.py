@@ -79,11 +79,11 @@ _DESTINATION: dict[str, Schema] = {
     "policy": {"type": "object"},
     "health": _HEALTH,
 }
-_DETAILED = {**_DESTINATION, "streams": many(ref("DestinationStream"))}
+_DETAILED = {**_DESTINATION, "streams": many(ref("DestinationStream")), "next": TEXT}
 
 SCHEMAS: dict[str, Schema] = {
     "Destination": record("A destination and its health.", **_DESTINATION),
-    "DestinationInDetail": record("A destination, and how it stands on each of its streams.", **_DETAILED),
+    "DestinationInDetail": record("A destination, and how it stands on a page of its streams.", **_DETAILED),
     "DestinationWithSecret": {
         **(made := record("A destination; the secret is there if it was made here.", **_DETAILED)),
         "properties": {**made["properties"], "secret": TEXT},
@@ -166,7 +166,11 @@ PATHS: dict[str, Any] = {
         "get": operation(
             "readDestination",
             "One destination.",
-            [_NAME],
+            [
+                _NAME,
+                query("after", "Its streams behind this name.", TEXT),
+                query("limit", "How many of its streams at most.", {**number(), "minimum": 1, "default": 1000}),
+            ],
             answers(ref("DestinationInDetail"), "The destination.", problems=_ABSENT),
         ),
         "patch": _act("updateDestination", "Change the given fields.", _AS_IT_IS, _body(**_OWN, **_POLICY)),

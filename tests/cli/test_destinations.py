@@ -18,6 +18,14 @@ from tests.logs import append_events
 
 URL = "https://ledger.example/in?token=t0ken"
 SECRET = "whsec_" + "QUJD" * 8
+MANY_STREAMS = """
+INSERT INTO streams (name, source, numbering, settle_s)
+SELECT 'pb.' || n, 'pb', 'venue', 2 FROM generate_series(1000, 3000) AS n
+"""
+MANY_CURSORS = """
+INSERT INTO cursors (destination_id, stream_id, position, sent, due_at)
+SELECT d.id, s.id, 0, 0, now() FROM destinations d, streams s
+"""
 
 
 @pytest.fixture
@@ -95,6 +103,18 @@ def test_a_destination_is_made_shown_and_changed(bridge: Bridge) -> None:
         "ledger": "active",
     }
     assert "ledger" in bridge.said("destinations", "list")
+
+
+def test_one_is_shown_with_every_stream_however_many(bridge: Bridge, database_url: str) -> None:
+    async def take_many(engine: AsyncEngine) -> None:
+        async with engine.begin() as conn:
+            await conn.execute(text(MANY_STREAMS))
+            await conn.execute(text(MANY_CURSORS))
+
+    bridge.told("destinations", "create", "ledger", "--url", URL)
+    on(database_url, take_many)
+    shown = bridge.told("destinations", "show", "ledger")
+    assert [one["stream"] for one in shown["streams"]] == [f"pb.{number}" for number in range(1_000, 3_001)]
 
 
 def test_a_secret_comes_from_a_variable_or_is_made_and_shown_alone(bridge: Bridge) -> None:

@@ -263,6 +263,21 @@ async def test_pages_follow_each_other_by_name(engine: AsyncEngine) -> None:
     assert end == {"destinations": [], "next": "c"}
 
 
+async def test_streams_of_one_come_in_pages_by_name(engine: AsyncEngine) -> None:
+    for stream in ("pb.c", "pb.a", "pb.b"):
+        await append_events(engine, stream, 1)
+    async with operated(engine) as bridge:
+        await bridge.call("POST", "/destinations", LEDGER, status=201)
+        await bridge.deliver()
+        first = await bridge.call("GET", "/destinations/ledger?limit=2")
+        rest = await bridge.call("GET", f"/destinations/ledger?limit=2&after={first['next']}")
+        end = await bridge.call("GET", f"/destinations/ledger?after={rest['next']}")
+        told = await bridge.call("GET", "/destinations/ledger?limit=0", status=400)
+    assert [one["stream"] for one in first["streams"] + rest["streams"]] == ["pb.a", "pb.b", "pb.c"]
+    assert (end["streams"], end["next"]) == ([], "pb.c")
+    assert "limit" in told["detail"]
+
+
 @pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b'{"a":"\\ud800"}', b"[" * 20_000, b"null"])
 async def test_a_body_that_is_no_object_is_a_problem_document(engine: AsyncEngine, content: bytes) -> None:
     async with operated(engine) as bridge:
