@@ -31,7 +31,10 @@ KEPT = {
 }
 MESSAGE = message_of(7, 3, "firing", KEPT, START)
 RESOLVED = message_of(8, 3, "resolved", KEPT, START)
-NASTY = "<!channel> <https://evil.example|click> @here *bold* `x` & \r\nBcc: spy@evil.example\r\n\r\nbody \x1b[2J"
+NASTY = (
+    "<!channel> <https://evil.example|click> http://evil.example [click](//evil.example) @here *bold* `x`"
+    " & \r\nBcc: spy@evil.example\r\n\r\nbody \x1b[2J"
+)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +207,8 @@ async def test_text_of_others_is_shown_by_a_webhook_and_does_nothing(egress: Htt
     assert ">" not in text
     assert "@here" not in text
     assert "*bold*" not in text
+    assert ":/" not in text
+    assert "](" not in text
     assert len(text) <= TEXT_CHARS_MAX
 
 
