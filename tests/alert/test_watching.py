@@ -40,6 +40,7 @@ pytestmark = pytest.mark.anyio
 NOW = START + timedelta(minutes=40)
 LIMITS = Thresholds(sources={"pb": 900.0}, takers={"ledger": ("*",)}, keep_s=86_400.0, database_bytes_max=1000)
 ONLY_GAPS = replace(LIMITS, sources={}, takers={}, database_bytes_max=None)
+DAY_S = 86_400.0
 PACE = Pace(resolve_s=60, quiet_s=900, repeat_s=300)
 
 
@@ -526,6 +527,21 @@ async def test_what_is_over_is_forgotten_in_time_and_what_holds_is_kept(
     assert [tuple(row) for row in await run(engine, "SELECT subject FROM alerts")] == [("pb.b",)]
     assert {tuple(row) for row in await run(engine, "SELECT DISTINCT kind FROM notices")} == {("firing",)}
     assert await run(engine, "SELECT id FROM silences") == []
+
+
+async def test_what_was_told_is_not_told_again_because_its_alert_was_forgotten(
+    engine: AsyncEngine, clock: ManualClock
+) -> None:
+    await append_told(engine, (await make_stream(engine, "pb.events")).name, Kind.GAP, b'{"reason":"lost"}')
+    watching = watch(engine, clock)
+    assert await watching.tick() == 1
+    clock.advance(900)
+    assert await watching.tick() == 1
+    for later_s in (DAY_S, 60, 60, 3600, 3600):
+        clock.advance(later_s)
+        await Retention(engine, clock, RetentionLimits(keep_days=1)).tick()
+        assert await watching.tick() == 0, "it was told, and that it is over, a day ago"
+    assert await run(engine, "SELECT id FROM alerts") == []
 
 
 async def test_who_has_not_been_told_is_counted_by_channel(engine: AsyncEngine, clock: ManualClock) -> None:
