@@ -187,6 +187,10 @@ def _destinations(measured: Measured, now: datetime) -> Iterator[Metric]:
     yield family(
         "bridge_destination_stopped", "gauge", words, [(at, int(one.state == "stopped")) for at, one in takers]
     )
+    words = "1 for a destination that is paused."
+    yield family(
+        "bridge_destination_paused", "gauge", words, [(at, int(one.state == "paused")) for at, one in takers]
+    )
     words = "Log entries that the destination has not taken."
     yield family("bridge_delivery_backlog", "gauge", words, [(at, one.behind) for at, one in takers])
     words = "Age of the oldest log entry that the destination has not taken."

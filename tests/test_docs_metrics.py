@@ -80,7 +80,10 @@ async def everything(engine: AsyncEngine) -> str:
         await budgets.put(connection, source="pb", left={"rest": Left(20, 20, 3, 1)}, now=at)
         for statement in FILL:
             await connection.execute(text(statement))
-    seen = await measured.look(engine, now=at, sources={"pb": True, "by": True}, streams_max=100)
+    configured = measured.Configured(
+        sources={"pb": True, "by": True}, sockets=("pb", "by"), destinations=("ledger",), channels=("log", "ops")
+    )
+    seen = await measured.look(engine, now=at, configured=configured, streams_max=100)
     return metrics.render(seen, now=at).decode()
 
 

@@ -4,8 +4,8 @@ However many streams and cursors there are, each statement gives a bounded numbe
 need a look come first, and of cursors only what they come to for each destination.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,6 +23,20 @@ ROWS_MAX = 1000
 AGES_S = {"1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "1d": 86_400}
 """Open gaps are counted by the first of these that they are younger than, or as ``older``."""
 OLDER = "older"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """Whom the configuration names: nobody is to be woken for rows that are left of anybody else.
+
+    ``sources`` says of each whether a worker is to hold it, and ``sockets`` are those that are listened to.
+    ``destinations`` are the file's: one that the API made is known by its row. ``channels`` are those of alerts.
+    """
+
+    sources: Mapping[str, bool] = field(default_factory=dict)
+    sockets: Collection[str] = ()
+    destinations: Collection[str] = ()
+    channels: Collection[str] = ()
 
 
 class StreamFigures(NamedTuple):
@@ -146,7 +160,9 @@ _ATTENDED = text("""
 SELECT name FROM leases WHERE name = ANY (CAST(:names AS text[])) AND until > :now
 """)
 
-_DESTINATIONS = text("SELECT count(*) FROM destinations")
+_DESTINATIONS = text("""
+SELECT count(*) FROM destinations WHERE origin = 'api' OR name = ANY (CAST(:file AS text[]))
+""")
 
 # The log is asked only for cursors that are behind, and once for each place in it: destinations that stopped at
 # the same time stand at the same place.
@@ -165,28 +181,26 @@ waiting AS (
 failing AS (SELECT destination_id, count(*) AS streams FROM cursors WHERE failures > 0 GROUP BY destination_id)
 SELECT d.name, d.state, coalesce(w.entries, 0), coalesce(f.streams, 0), w.since
 FROM destinations d LEFT JOIN waiting w ON w.destination_id = d.id LEFT JOIN failing f ON f.destination_id = d.id
-ORDER BY d.name LIMIT :limit
+WHERE d.origin = 'api' OR d.name = ANY (CAST(:file AS text[])) ORDER BY d.name LIMIT :limit
 """)
 
 _DATABASE = text("SELECT pg_database_size(current_database())")
 
 
-async def look(engine: AsyncEngine, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
+async def look(engine: AsyncEngine, *, now: datetime, configured: Configured, streams_max: int) -> Measured:
     """Read everything as of one moment, in one transaction that writes nothing. Raises StoreUnavailable."""
     frozen = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with store_errors():
         async with frozen.connect() as connection:
-            return await read(connection, now=now, sources=sources, streams_max=streams_max)
+            return await read(connection, now=now, configured=configured, streams_max=streams_max)
 
 
-async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
-    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first.
-
-    ``sources`` are the configured ones, and whether a worker is to hold each: rows of others are of the past.
-    """
-    bound = {"limit": ROWS_MAX}
+async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, streams_max: int) -> Measured:
+    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first."""
+    sources, bound = configured.sources, {"limit": ROWS_MAX}
+    of_file = {"file": list(configured.destinations)}
     streams = [StreamFigures(*row) for row in await _rows(conn, _STREAMS, {"limit": streams_max})]
-    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, bound)]
+    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, {**bound, **of_file})]
     untold = await notices.waiting(conn)
     heard_of = [Source(*row) for row in await _rows(conn, _SOURCES, bound)]
     sockets = await connections.listing(conn, limit=ROWS_MAX)
@@ -195,6 +209,7 @@ async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bo
     counted = await counters.of(conn, counters.REMARKS, [one.name for one in streams])
     for series in (counters.ATTEMPTS, counters.LATENCY):
         counted |= await counters.of(conn, series, [one.name for one in takers])
+    counted |= await counters.of(conn, counters.NOTICES, list(configured.channels))
     return Measured(
         totals=Streams(*(await _rows(conn, _TOTALS, {}))[0]),
         gaps=await _gaps(conn, now),
@@ -202,14 +217,14 @@ async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bo
         heard={(row[0], row[1]): row[2] for row in heard},
         sources=tuple(told for told in heard_of if told.source in sources),
         attended=await _attended(conn, [name for name, held in sources.items() if held], now),
-        connections=tuple(one for one in sockets if one.source in sources),
+        connections=tuple(one for one in sockets if one.source in configured.sockets),
         budgets=tuple(one for one in quotas if one.source in sources),
-        destinations=(await conn.execute(_DESTINATIONS)).scalar_one(),
+        destinations=(await conn.execute(_DESTINATIONS, of_file)).scalar_one(),
         takers=tuple(takers),
-        counted=counted | await counters.every(conn, counters.NOTICES, limit=ROWS_MAX),
+        counted=counted,
         remarks=await counters.sums(conn, counters.REMARKS),
         firing=await alerts.firing(conn),
-        untold=untold,
+        untold={channel: count for channel, count in untold.items() if channel in configured.channels},
         database_bytes=(await conn.execute(_DATABASE)).scalar_one(),
     )
 

@@ -1,0 +1,71 @@
+"""What is measured is of what is configured: nobody is to be woken for what was taken out."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.metrics import Metrics
+from bridge.store import connections, cursors, destinations, leases, managed, measured, notices
+from bridge.store.measured import Configured
+from bridge.store.notices import Draft
+from tests.logs import START, append_events
+
+pytestmark = pytest.mark.anyio
+
+NOW = START + timedelta(hours=1)
+
+
+async def series(engine: AsyncEngine, configured: Configured) -> str:
+    metrics = Metrics()
+    metrics.noticed("former", "failed")
+    metrics.noticed("ops", "told")
+    await metrics.counting.tell(engine)
+    return metrics.render(
+        await measured.look(engine, now=NOW, configured=configured, streams_max=10), now=NOW
+    ).decode()
+
+
+async def test_a_destination_that_left_the_file_has_no_series_and_one_of_the_api_has(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 5)
+    async with engine.begin() as conn:
+        await managed.provision(conn, {name: {"streams": ["*"]} for name in ("ledger", "former")}, now=START)
+        await managed.create(conn, "books", policy={"streams": ["*"]}, sealed=b"x", now=START)
+        ids = await destinations.ids(conn, ["ledger", "former", "books"])
+        stream_id = (await cursors.streams(conn))["pb.events"]
+        await cursors.ensure(conn, [(of, stream_id) for of in ids.values()], now=START)
+    told = await series(engine, Configured(destinations=("ledger",)))
+    for name in ("ledger", "books"):
+        assert f'bridge_delivery_backlog{{destination="{name}"}} 5.0\n' in told
+    assert "former" not in told
+    assert "\nbridge_destinations_left_out 0.0\n" in told
+
+
+async def test_one_that_is_paused_is_told_from_one_that_is_stopped(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        await destinations.ensure(conn, ["ledger"], now=START)
+        await conn.execute(text("UPDATE destinations SET state = 'paused'"))
+    told = await series(engine, Configured(destinations=("ledger",)))
+    assert 'bridge_destination_paused{destination="ledger"} 1.0\n' in told
+    assert 'bridge_destination_stopped{destination="ledger"} 0.0\n' in told
+
+
+async def test_a_source_that_has_no_socket_any_more_has_no_state_of_one(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        for name in ("pb", "nb"):
+            await connections.put(conn, source=name, state="disconnected", detail="", now=START)
+            await leases.take(conn, name=f"source:{name}", holder="a", now=NOW, until=NOW + timedelta(minutes=5))
+    told = await series(engine, Configured(sources={"pb": True, "nb": True}, sockets=("pb",)))
+    assert 'bridge_socket_state{source="pb",state="disconnected"} 1.0\n' in told
+    assert 'bridge_socket_state{source="nb"' not in told
+    assert 'bridge_source_attended{source="nb"} 1.0\n' in told
+
+
+async def test_what_a_channel_that_was_taken_out_has_left_waits_for_nobody(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        await notices.add(conn, [Draft(None, "summary", {}, ("ops", "former"))], now=START)
+    told = await series(engine, Configured(channels=("log", "ops")))
+    assert 'bridge_alert_notices_waiting{channel="ops"} 1.0\n' in told
+    assert 'bridge_alert_notices_total{channel="ops",outcome="told"} 1.0\n' in told
+    assert "former" not in told
