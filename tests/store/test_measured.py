@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.core.budget import Left
 from bridge.metrics import Metrics
-from bridge.store import connections, cursors, destinations, leases, managed, measured, notices
+from bridge.store import budgets, connections, cursors, destinations, leases, managed, measured, notices
 from bridge.store.measured import Configured
 from bridge.store.notices import Draft
 from tests.logs import START, append_events
@@ -60,6 +61,16 @@ async def test_a_source_that_has_no_socket_any_more_has_no_state_of_one(engine: 
     assert 'bridge_socket_state{source="pb",state="disconnected"} 1.0\n' in told
     assert 'bridge_socket_state{source="nb"' not in told
     assert 'bridge_source_attended{source="nb"} 1.0\n' in told
+
+
+async def test_a_quota_that_nobody_looks_at_any_more_is_no_news(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        await leases.take(conn, name="source:pb", holder="a", now=NOW, until=NOW + timedelta(minutes=5))
+        for name, at in (("public", NOW), ("private", NOW - timedelta(minutes=2))):
+            await budgets.put(conn, source="pb", left={name: Left(20, 20, 0, 0)}, now=at)
+    told = await series(engine, Configured(sources={"pb": True}))
+    assert 'bridge_upstream_budget_left{budget="public",source="pb"} 0.0\n' in told
+    assert 'budget="private"' not in told, "its key was taken out, and the source is held all the same"
 
 
 async def test_what_a_channel_that_was_taken_out_has_left_waits_for_nobody(engine: AsyncEngine) -> None:
