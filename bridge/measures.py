@@ -106,7 +106,7 @@ def _streams(measured: Measured, now: datetime) -> Iterator[Metric]:
     yield of(
         "frontier_lag_seconds",
         "How long the frontier is behind: waiting at a hole, or in venue time.",
-        lambda one: (_age(one.behind_since, now) or 0.0) if one.asked else None,
+        lambda one: (_age(one.behind_since, now) or 0.0) if one.is_asked_for else None,
     )
     yield of("lag", "Numbers up to the head that are not proven.", lambda one: one.lag)
     yield of("position", "The last position of the log.", lambda one: one.position)

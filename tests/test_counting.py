@@ -164,9 +164,11 @@ async def test_a_stream_that_waits_at_a_hole_is_behind_since_it_does(engine: Asy
             text("UPDATE streams SET base = 1, frontier = 7, head = 9, stalled_at = :at"), {"at": START}
         )
     async with engine.connect() as connection:
-        waiting = await measured.read(connection, now=START, configured=Configured(), streams_max=9)
+        waiting = await measured.read(
+            connection, now=START, configured=Configured(sources={"pb": True}), streams_max=9
+        )
         await connection.execute(text("UPDATE streams SET frontier = 10"))
-        there = await measured.read(connection, now=START, configured=Configured(), streams_max=9)
+        there = await measured.read(connection, now=START, configured=Configured(sources={"pb": True}), streams_max=9)
         await connection.rollback()
     assert (waiting.streams[0].behind_since, waiting.streams[0].lag, waiting.totals.behind_since) == (START, 3, START)
     assert (there.streams[0].behind_since, there.streams[0].lag, there.totals.behind_since) == (None, 0, None)

@@ -40,7 +40,10 @@ class Configured:
 
 
 class StreamFigures(NamedTuple):
-    """One stream. ``behind_since`` is when what it waits for became due: a hole, or venue time not proven yet."""
+    """One stream. ``behind_since`` is when what it waits for became due: a hole, or venue time not proven yet.
+
+    ``is_asked_for`` says that its source is configured, and that the venue was asked once.
+    """
 
     id: int
     name: str
@@ -48,7 +51,7 @@ class StreamFigures(NamedTuple):
     lag: int | None
     position: int
     behind_since: datetime | None
-    asked: bool
+    is_asked_for: bool
     suspect: bool
     unmatched: int
     dropped: int | None
@@ -119,8 +122,10 @@ _BEHIND_SINCE = """
 CASE WHEN s.numbering = 'venue' THEN CASE WHEN s.head >= s.frontier THEN s.stalled_at END ELSE f.settled_until END
 """
 
+_IS_CONFIGURED = "s.source = ANY (CAST(:sources AS text[]))"
+
 _TOTALS = text(f"""
-SELECT count(*), count(s.suspect_at), min({_BEHIND_SINCE})
+SELECT count(*), count(s.suspect_at), min({_BEHIND_SINCE}) FILTER (WHERE {_IS_CONFIGURED})
 FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
 """)
 
@@ -128,7 +133,8 @@ _STREAMS = text(f"""
 SELECT s.id, s.name, s.numbering,
        CASE WHEN s.numbering = 'venue' THEN coalesce(greatest(0, s.head + 1 - s.frontier), 0) END, s.position,
        {_BEHIND_SINCE},
-       CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
+       {_IS_CONFIGURED}
+       AND CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
        s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
        coalesce(g.spans, 0), g.oldest_at, g.deadline_at
 FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
@@ -198,8 +204,9 @@ async def look(engine: AsyncEngine, *, now: datetime, configured: Configured, st
 async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, streams_max: int) -> Measured:
     """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first."""
     sources, bound = configured.sources, {"limit": ROWS_MAX}
-    of_file = {"file": list(configured.destinations)}
-    streams = [StreamFigures(*row) for row in await _rows(conn, _STREAMS, {"limit": streams_max})]
+    of_file, of_sources = {"file": list(configured.destinations)}, {"sources": list(sources)}
+    rows = await _rows(conn, _STREAMS, {"limit": streams_max, **of_sources})
+    streams = [StreamFigures(*row) for row in rows]
     takers = [Taker(*row) for row in await _rows(conn, _TAKERS, {**bound, **of_file})]
     untold = await notices.waiting(conn)
     heard_of = [Source(*row) for row in await _rows(conn, _SOURCES, bound)]
@@ -211,7 +218,7 @@ async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, 
         counted |= await counters.of(conn, series, [one.name for one in takers])
     counted |= await counters.of(conn, counters.NOTICES, list(configured.channels))
     return Measured(
-        totals=Streams(*(await _rows(conn, _TOTALS, {}))[0]),
+        totals=Streams(*(await _rows(conn, _TOTALS, of_sources))[0]),
         gaps=await _gaps(conn, now),
         streams=tuple(streams),
         heard={(row[0], row[1]): row[2] for row in heard},

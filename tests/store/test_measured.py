@@ -63,6 +63,23 @@ async def test_a_source_that_has_no_socket_any_more_has_no_state_of_one(engine: 
     assert 'bridge_source_attended{source="nb"} 1.0\n' in told
 
 
+async def test_a_stream_whose_source_was_taken_out_is_behind_nothing(engine: AsyncEngine) -> None:
+    for source in ("pb", "former"):
+        await append_events(engine, f"{source}.events", 2)
+    async with engine.begin() as conn:
+        await conn.execute(
+            text("UPDATE streams SET base = 1, frontier = 7, head = 9, stalled_at = :at"), {"at": START}
+        )
+        await conn.execute(
+            text("UPDATE streams SET stalled_at = :at WHERE source = 'former'"), {"at": START - timedelta(days=9)}
+        )
+    told = await series(engine, Configured(sources={"pb": True}))
+    assert "\nbridge_frontier_lag_seconds 3600.0\n" in told
+    assert 'bridge_stream_frontier_lag_seconds{stream="pb.events"} 3600.0\n' in told
+    assert 'bridge_stream_frontier_lag_seconds{stream="former.events"}' not in told
+    assert 'bridge_stream_position{stream="former.events"} 2.0\n' in told, "its log is still there"
+
+
 async def test_a_quota_that_nobody_looks_at_any_more_is_no_news(engine: AsyncEngine) -> None:
     async with engine.begin() as conn:
         await leases.take(conn, name="source:pb", holder="a", now=NOW, until=NOW + timedelta(minutes=5))

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from bridge.clock import Clock, ManualClock
 from bridge.config import Limits, Settings
 from bridge.config.playbatman import PlayBatman
+from bridge.config.settings import Source
 from bridge.config.shapes import Destination
 from bridge.egress import HttpEgress
 from bridge.metrics import Metrics
@@ -46,11 +47,12 @@ def app_of(
     clock: Clock | None = None,
     metrics: Metrics | None = None,
     keys: Sequence[str] = (),
+    sources: Sequence[Source] = (SOURCE,),
     destinations: Sequence[Destination] = (),
 ) -> ASGIApp:
     clock = clock or ManualClock(START)
     settings = Settings(
-        sources={"pb": SOURCE},
+        sources={one.name: one for one in sources},
         destinations={one.name: one for one in destinations},
         limits=LIMITS,
         api_token=None if token is None else SecretStr(token),
@@ -76,10 +78,13 @@ async def reading(
     clock: Clock | None = None,
     metrics: Metrics | None = None,
     keys: Sequence[str] = (),
+    sources: Sequence[Source] = (SOURCE,),
     destinations: Sequence[Destination] = (),
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client at ``peer``."""
-    app = app_of(engine, token=token, clock=clock, metrics=metrics, keys=keys, destinations=destinations)
+    app = app_of(
+        engine, token=token, clock=clock, metrics=metrics, keys=keys, sources=sources, destinations=destinations
+    )
     transport = httpx.ASGITransport(app=app, client=(peer, 40_000), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
