@@ -43,6 +43,29 @@ async def test_a_destination_that_left_the_file_has_no_series_and_one_of_the_api
     assert "\nbridge_destinations_left_out 0.0\n" in told
 
 
+async def test_a_destination_waits_only_for_streams_that_it_still_asks_for(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("pb.events", "by.trades", "by.book")
+    for nth, name in enumerate(names, 1):
+        await append_events(engine, name, nth)
+    async with engine.begin() as conn:
+        globs = {"ledger": ["by.[t]*", "xy.*"], "books": ["*"], "nobody": ["xy.?"]}
+        await managed.provision(conn, {name: {"streams": wanted} for name, wanted in globs.items()}, now=START)
+        ids = await destinations.ids(conn, list(globs))
+        streams = await cursors.streams(conn)
+        await cursors.ensure(conn, [(of, streams[name]) for of in ids.values() for name in names], now=START)
+        await conn.execute(text("UPDATE cursors SET failures = 1"))
+    told = await series(engine, Configured(destinations=tuple(globs)))
+    for name, backlog, failing in (("ledger", 2, 1), ("books", 6, 3), ("nobody", 0, 0)):
+        assert f'bridge_delivery_backlog{{destination="{name}"}} {backlog}.0\n' in told
+        assert f'bridge_delivery_streams_failing{{destination="{name}"}} {failing}.0\n' in told
+    assert 'bridge_delivery_oldest_seconds{destination="nobody"} 0.0\n' in told
+    monkeypatch.setattr(measured, "CHOICES_MAX", 1)
+    told = await series(engine, Configured(destinations=tuple(globs)))
+    assert 'bridge_delivery_backlog{destination="ledger"} 6.0\n' in told, "there is no room, and nothing is hidden"
+
+
 async def test_one_that_is_paused_is_told_from_one_that_is_stopped(engine: AsyncEngine) -> None:
     async with engine.begin() as conn:
         await destinations.ensure(conn, ["ledger"], now=START)

@@ -99,7 +99,10 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "measured.heard": (measured._HEARD, {"ids": list(range(1, 1_001))}),
     "measured.sources": (measured._SOURCES, {"limit": 1_000}),
     "measured.attended": (measured._ATTENDED, {"names": ["source:pb1"], "now": NOW}),
-    "measured.takers": (measured._TAKERS, {"limit": 1_000, "file": ["ledger"]}),
+    "measured.takers": (
+        measured._TAKERS,
+        {"limit": 1_000, "file": ["ledger"], "choosing": [1], "choosers": [1] * 9_000, "chosen": list(range(9_000))},
+    ),
     "counters.of": (counters._OF, {"series": "latency", "subjects": ["ledger"]}),
     "budgets.listing": (budgets._LIST, {"limit": 1_000}),
 }
