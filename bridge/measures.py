@@ -112,6 +112,8 @@ def _streams(measured: Measured, now: datetime) -> Iterator[Metric]:
     yield of("position", "The last position of the log.", lambda one: one.position)
     yield of("suspect", "1 while the numbering is in doubt.", lambda one: int(one.suspect))
     yield of("sightings_unmatched", "Deliveries that wait for a number.", lambda one: one.unmatched)
+    words = "Age of the oldest delivery that waits for a number."
+    yield of("sighting_oldest_seconds", words, lambda one: _age(one.unmatched_since, now))
     words = "Events that found no room and were asked for again."
     yield of("dropped_total", words, lambda one: one.dropped, "counter")
     names = {one.id: one.name for one in measured.streams}

@@ -31,6 +31,11 @@ LABEL = re.compile(r'(\w+)="')
 NAME = re.compile(r"\b(?:bridge|process)_\w+")
 ADDED = ("_bucket", "_sum", "_count")
 FILL = (
+    "UPDATE streams SET unmatched = 1 WHERE name = 'pb.events'",
+    """
+INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload)
+SELECT id, 'x', '', '', 'webhook', now(), '' FROM streams WHERE unmatched > 0
+""",
     """
 INSERT INTO heard (stream_id, transport, events, first, last_at)
 SELECT id, 'webhook', 1, 1, now() FROM streams ON CONFLICT DO NOTHING

@@ -57,6 +57,7 @@ class StreamFigures(NamedTuple):
     is_asked_for: bool
     suspect: bool
     unmatched: int
+    unmatched_since: datetime | None
     dropped: int | None
     gaps: int
     oldest_at: datetime | None
@@ -138,7 +139,9 @@ SELECT s.id, s.name, s.numbering,
        {_BEHIND_SINCE},
        {_IS_CONFIGURED}
        AND CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
-       s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
+       s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.unmatched > 0 THEN
+           (SELECT min(received_at) FROM sightings WHERE stream_id = s.id AND sequence IS NULL) END,
+       CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
        coalesce(g.spans, 0), g.oldest_at, g.deadline_at
 FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
 LEFT JOIN (SELECT stream_id, count(*) AS spans, min(opened_at) AS oldest_at, min(deadline_at) AS deadline_at

@@ -16,6 +16,10 @@ from tests.logs import START, append_events
 pytestmark = pytest.mark.anyio
 
 NOW = START + timedelta(hours=1)
+SIGHTING = """
+INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload, sequence)
+SELECT id, :id, '', '', 'webhook', :at, '', :sequence FROM streams WHERE name = 'pb.events'
+"""
 
 
 async def series(engine: AsyncEngine, configured: Configured) -> str:
@@ -101,6 +105,19 @@ async def test_a_stream_whose_source_was_taken_out_is_behind_nothing(engine: Asy
     assert 'bridge_stream_frontier_lag_seconds{stream="pb.events"} 3600.0\n' in told
     assert 'bridge_stream_frontier_lag_seconds{stream="former.events"}' not in told
     assert 'bridge_stream_position{stream="former.events"} 2.0\n' in told, "its log is still there"
+
+
+async def test_deliveries_that_match_nothing_are_as_old_as_the_oldest_of_them(engine: AsyncEngine) -> None:
+    for name in ("pb.events", "pb.calm"):
+        await append_events(engine, name, 1)
+    async with engine.begin() as conn:
+        await conn.execute(text("UPDATE streams SET unmatched = 2 WHERE name = 'pb.events'"))
+        for nth, (minutes, sequence) in enumerate(((50, 1), (40, None), (10, None))):
+            at = NOW - timedelta(minutes=minutes)
+            await conn.execute(text(SIGHTING), {"id": f"id-{nth}", "at": at, "sequence": sequence})
+    told = await series(engine, Configured(sources={"pb": True}))
+    assert 'bridge_stream_sighting_oldest_seconds{stream="pb.events"} 2400.0\n' in told
+    assert 'bridge_stream_sighting_oldest_seconds{stream="pb.calm"}' not in told
 
 
 async def test_a_quota_that_nobody_looks_at_any_more_is_no_news(engine: AsyncEngine) -> None:
