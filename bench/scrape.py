@@ -36,7 +36,8 @@ INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, deadline_at)
 SELECT id, 1, 99, 99, now() - interval '1 hour', now(), now() + interval '1 hour' FROM streams WHERE id % 100 = 0
 """,
     """
-INSERT INTO destinations (name, changed_at) SELECT 'd-' || n, now() FROM generate_series(1, :destinations) AS n
+INSERT INTO destinations (name, origin, sealed, changed_at)
+SELECT 'd-' || n, 'api', '', now() FROM generate_series(1, :destinations) AS n
 """,
     """
 INSERT INTO log (stream_id, position, kind, epoch, sequence, appended_at, chain)

@@ -106,12 +106,14 @@ def _streams(measured: Measured, now: datetime) -> Iterator[Metric]:
     yield of(
         "frontier_lag_seconds",
         "How long the frontier is behind: waiting at a hole, or in venue time.",
-        lambda one: (_age(one.behind_since, now) or 0.0) if one.asked else None,
+        lambda one: (_age(one.behind_since, now) or 0.0) if one.is_asked_for else None,
     )
     yield of("lag", "Numbers up to the head that are not proven.", lambda one: one.lag)
     yield of("position", "The last position of the log.", lambda one: one.position)
     yield of("suspect", "1 while the numbering is in doubt.", lambda one: int(one.suspect))
     yield of("sightings_unmatched", "Deliveries that wait for a number.", lambda one: one.unmatched)
+    words = "Age of the oldest delivery that waits for a number."
+    yield of("sighting_oldest_seconds", words, lambda one: _age(one.unmatched_since, now))
     words = "Events that found no room and were asked for again."
     yield of("dropped_total", words, lambda one: one.dropped, "counter")
     names = {one.id: one.name for one in measured.streams}
@@ -186,6 +188,10 @@ def _destinations(measured: Measured, now: datetime) -> Iterator[Metric]:
     words = "1 for a destination that is stopped."
     yield family(
         "bridge_destination_stopped", "gauge", words, [(at, int(one.state == "stopped")) for at, one in takers]
+    )
+    words = "1 for a destination that is paused."
+    yield family(
+        "bridge_destination_paused", "gauge", words, [(at, int(one.state == "paused")) for at, one in takers]
     )
     words = "Log entries that the destination has not taken."
     yield family("bridge_delivery_backlog", "gauge", words, [(at, one.behind) for at, one in takers])

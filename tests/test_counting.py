@@ -15,9 +15,10 @@ from bridge.counting import TELL_EVERY_S, Counting
 from bridge.metrics import Metrics
 from bridge.store import counters, measured
 from bridge.store.counters import Key
+from bridge.store.measured import Configured
 from tests.cli.rows import fill
 from tests.events import START
-from tests.web.serving import reading
+from tests.web.serving import LEDGER, reading
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +27,10 @@ ACCEPTED = Key(counters.ATTEMPTS, "ledger", "accepted")
 
 async def counted(engine: AsyncEngine, series: str = counters.ATTEMPTS) -> dict[Key, float]:
     async with engine.connect() as connection:
-        return await counters.every(connection, series, limit=100)
+        rows = await connection.execute(
+            text("SELECT series, subject, kind, value FROM counters WHERE series = :series"), {"series": series}
+        )
+        return {Key(*row[:3]): row[3] for row in rows}
 
 
 async def test_what_two_processes_count_is_added_up(engine: AsyncEngine) -> None:
@@ -95,9 +99,9 @@ async def test_another_process_tells_what_this_one_counted(engine: AsyncEngine) 
     worker.attempted("ledger", "refused")
     worker.delivered("ledger", {bucket_of(0.02): 3, bucket_of(0.9): 1, bucket_of(90_000): 1}, 90_000.96)
     worker.remarked("pb.events", {"late": 2})
-    worker.noticed("ops", "told")
+    worker.noticed("log", "told")
     await worker.counting.tell(engine)
-    async with reading(engine, metrics=Metrics()) as client:
+    async with reading(engine, metrics=Metrics(), destinations=[LEDGER]) as client:
         told = (await client.get("/metrics")).text
     series = {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
@@ -108,7 +112,7 @@ async def test_another_process_tells_what_this_one_counted(engine: AsyncEngine) 
     assert series["bridge_delivery_attempts_total", "ledger", "refused"] == 1
     assert series["bridge_stream_remarks_total", "late", "pb.events"] == 2
     assert series["bridge_remarks_total", "late"] == 2
-    assert series["bridge_alert_notices_total", "ops", "told"] == 1
+    assert series["bridge_alert_notices_total", "log", "told"] == 1
     at_most = {key[2]: count for key, count in series.items() if key[0] == "bridge_delivery_latency_seconds_bucket"}
     assert (at_most["0.008"], at_most["0.032"], at_most["1.024"], at_most["+Inf"]) == (0, 3, 4, 5)
     assert list(at_most.values()) == sorted(at_most.values())
@@ -160,9 +164,11 @@ async def test_a_stream_that_waits_at_a_hole_is_behind_since_it_does(engine: Asy
             text("UPDATE streams SET base = 1, frontier = 7, head = 9, stalled_at = :at"), {"at": START}
         )
     async with engine.connect() as connection:
-        waiting = await measured.read(connection, now=START, sources={}, streams_max=9)
+        waiting = await measured.read(
+            connection, now=START, configured=Configured(sources={"pb": True}), streams_max=9
+        )
         await connection.execute(text("UPDATE streams SET frontier = 10"))
-        there = await measured.read(connection, now=START, sources={}, streams_max=9)
+        there = await measured.read(connection, now=START, configured=Configured(sources={"pb": True}), streams_max=9)
         await connection.rollback()
     assert (waiting.streams[0].behind_since, waiting.streams[0].lag, waiting.totals.behind_since) == (START, 3, START)
     assert (there.streams[0].behind_since, there.streams[0].lag, there.totals.behind_since) == (None, 0, None)

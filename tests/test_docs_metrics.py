@@ -31,6 +31,11 @@ LABEL = re.compile(r'(\w+)="')
 NAME = re.compile(r"\b(?:bridge|process)_\w+")
 ADDED = ("_bucket", "_sum", "_count")
 FILL = (
+    "UPDATE streams SET unmatched = 1 WHERE name = 'pb.events'",
+    """
+INSERT INTO sightings (stream_id, event_id, type, key, transport, received_at, payload)
+SELECT id, 'x', '', '', 'webhook', now(), '' FROM streams WHERE unmatched > 0
+""",
     """
 INSERT INTO heard (stream_id, transport, events, first, last_at)
 SELECT id, 'webhook', 1, 1, now() FROM streams ON CONFLICT DO NOTHING
@@ -80,7 +85,10 @@ async def everything(engine: AsyncEngine) -> str:
         await budgets.put(connection, source="pb", left={"rest": Left(20, 20, 3, 1)}, now=at)
         for statement in FILL:
             await connection.execute(text(statement))
-    seen = await measured.look(engine, now=at, sources={"pb": True, "by": True}, streams_max=100)
+    configured = measured.Configured(
+        sources={"pb": True, "by": True}, sockets=("pb", "by"), destinations=("ledger",), channels=("log", "ops")
+    )
+    seen = await measured.look(engine, now=at, configured=configured, streams_max=100)
     return metrics.render(seen, now=at).decode()
 
 

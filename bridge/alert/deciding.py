@@ -147,16 +147,24 @@ def _growth(tally: Tally, before: Alert | None) -> int:
 
 def _kind(alert: Alert, known: Known, found: Findings, pace: Pace, now: datetime) -> Kind | None:
     """What is to be said of an alert now, None for nothing. What is over is told of also where it is silenced."""
-    is_counted, is_silent = alert.seen_hour is not None, is_silenced(alert.key, known.silences)
-    # What was counted did happen: it is told of, however long ago, before it is said to be over.
-    is_owed = is_counted and alert.noticed_at is None and not is_silent
+    is_counted = alert.seen_hour is not None
     patience_s = pace.quiet_s if is_counted else pace.resolve_s
     is_gone = alert.last_at < now
     is_over = is_gone and (now - alert.last_at).total_seconds() >= patience_s
-    if is_over and alert.rule not in found.unsure and not is_owed:
-        return Kind.RESOLVED
-    if is_silent or (is_gone and not is_counted):
+    if is_over and alert.rule not in found.unsure:
+        # What was counted did happen: it is told of, however long ago, before it is said to be over.
+        is_owed = is_counted and alert.noticed_at is None and not is_silenced(alert.key, known.silences)
+        if not is_owed:
+            return Kind.RESOLVED
+    if is_gone and not is_counted:
         return None
+    kind = _begun(alert, pace, now)
+    # Asked last: in a storm next to nothing is to be said, and there may be a thousand silences.
+    return None if kind is None or is_silenced(alert.key, known.silences) else kind
+
+
+def _begun(alert: Alert, pace: Pace, now: datetime) -> Kind | None:
+    """What is to be said of an alert that is not over, if anybody wants to hear it."""
     if alert.noticed_at is None:
         return Kind.FIRING if alert.hold_until is None or alert.hold_until <= now else None
     assert alert.noticed_severity is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -18,6 +19,8 @@ from bridge.alert.words import harmless
 log = structlog.get_logger()
 
 PREFIX = "[bridge]"
+LEAVE_S = 1.0
+"""How long a relay that has taken a mail may take to let us go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +51,39 @@ class MailChannel:
 
     async def send(self, message: Message) -> Sent:
         """Hand it to the relay. No reason holds what the relay said: that may be an address."""
-        relay = self.relay
+        client = self._client()
         try:
             async with asyncio.timeout(self.timeout_s):
-                refused, _ = await aiosmtplib.send(
-                    mail_of(message, self.sender, self.to),
-                    sender=self.sender,
-                    recipients=list(self.to),
-                    hostname=relay.host,
-                    port=relay.port,
-                    username=relay.username,
-                    password=relay.password,
-                    use_tls=relay.tls == "tls",
-                    start_tls=relay.tls == "starttls",
-                    tls_context=relay.trust,
-                    timeout=self.timeout_s,
-                )
+                await client.connect()
+                mail = mail_of(message, self.sender, self.to)
+                refused, _ = await client.send_message(mail, sender=self.sender, recipients=list(self.to))
+            # It was taken: a relay that does not answer to our leave would else be sent it again and again.
+            with suppress(SMTPException, OSError):
+                await client.quit(timeout=LEAVE_S)
         except SMTPResponseException as error:
             return Failed(f"the mail server answered {error.code} ({type(error).__name__})")
         except TimeoutError:
             return Failed("no answer of the mail server in time")
-        except (SMTPException, OSError) as error:
+        except (SMTPException, OSError, UnicodeError) as error:  # the last: its name is none that could be looked up
             return Failed(f"the mail server did not take it: {type(error).__name__}")
+        finally:
+            client.close()
         if refused:
             log.warning("alert.recipients_refused", channel=self.name, refused=len(refused), of=len(self.to))
         return Accepted()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        relay = self.relay
+        return aiosmtplib.SMTP(
+            hostname=relay.host,
+            port=relay.port,
+            username=relay.username,
+            password=relay.password,
+            use_tls=relay.tls == "tls",
+            start_tls=relay.tls == "starttls",
+            tls_context=relay.trust,
+            timeout=self.timeout_s,
+        )
 
 
 def mail_of(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:

@@ -142,9 +142,10 @@ def _silent(watched: Watched, limits: Thresholds, now: datetime) -> Iterator[Con
         yield Condition("silent", one.source, WARNING, sentence, {"silent_s": round(silent_s), "socket": state})
 
 
-def _stopped(watched: Watched, _limits: Thresholds, now: datetime) -> Iterator[Condition]:
+def _stopped(watched: Watched, limits: Thresholds, now: datetime) -> Iterator[Condition]:
     for one in watched.takers:
-        if one.state == "stopped":
+        has_left = one.of_file and one.destination not in limits.takers
+        if one.state == "stopped" and not has_left:
             why = f": {harmless(one.reason)}" if one.reason else ""
             sentence = f"{one.destination} is stopped for {span((now - one.changed_at).total_seconds())}{why}."
             yield Condition("stopped", one.destination, CRITICAL, sentence, {"stopped_at": one.changed_at})

@@ -44,10 +44,11 @@ def text_of(message: Message) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` so that it shows as it is: no link, no mention, no emphasis."""
+    """``text`` so that it shows as it is: no link, no mention, nothing bold or struck out."""
     for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(sign, instead)
-    # An invisible sign keeps these from meaning anything, on Slack and on what is like it.
-    for sign in "@*~`":
-        text = text.replace(sign, f"{sign}\u200b")
+    # An invisible sign keeps these from meaning anything, on Slack and on what is like it. Names that people copy
+    # have none of them. What begins like a URL would become a link without any markup around it.
+    for sign in ("@", "*", "~", "`", "]", ":/"):
+        text = text.replace(sign, f"{sign[0]}\u200b{sign[1:]}")
     return text

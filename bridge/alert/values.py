@@ -16,9 +16,12 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+_RANKS: Mapping[str, int] = {severity.value: nth for nth, severity in enumerate(Severity)}
+
+
 def rank(severity: str) -> int:
     """The larger, the worse."""
-    return list(Severity).index(Severity(severity))
+    return _RANKS[severity]
 
 
 class Kind(StrEnum):

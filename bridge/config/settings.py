@@ -67,6 +67,12 @@ class Settings(Shape):
         return dict.fromkeys(self.numbered, True) | {name: bool(one.channels) for name, one in self.followed.items()}
 
     @property
+    def listened(self) -> frozenset[str]:
+        """The sources that have a socket."""
+        numbered = (name for name, one in self.numbered.items() if one.ws_url is not None)
+        return frozenset(numbered) | {name for name, one in self.followed.items() if one.channels}
+
+    @property
     def followed(self) -> Mapping[str, Followed]:
         """The sources whose events the bridge numbers."""
         return {name: source for name, source in self.sources.items() if not isinstance(source, PlayBatman)}

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.core.budget import Left
 
 LISTED_MAX = 1000
+LOOKED_WITHIN = timedelta(minutes=1)
+"""Holders look every few seconds. A quota that a source had with other settings is never looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class UpstreamBudget:
     attended_until: datetime | None
 
     def attended(self, now: datetime) -> bool:
-        """Whether somebody holds the source: what was left to one who is gone is no news."""
-        return self.attended_until is not None and self.attended_until > now
+        """Whether somebody holds the source and looks at the quota: what was left to one who is gone is no news."""
+        is_held = self.attended_until is not None and self.attended_until > now
+        return is_held and now - self.as_of < LOOKED_WITHIN
 
     def paused_s(self, now: datetime) -> float:
         """How long from ``now`` on nothing is asked, because the venue wanted it so."""

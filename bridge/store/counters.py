@@ -37,10 +37,6 @@ SELECT series, subject, kind, value FROM counters
 WHERE series = :series AND subject = ANY (CAST(:subjects AS text[])) ORDER BY subject, kind
 """)
 
-_EVERY = text("""
-SELECT series, subject, kind, value FROM counters WHERE series = :series ORDER BY subject, kind LIMIT :limit
-""")
-
 _SUMS = text("SELECT kind, sum(value) FROM counters WHERE series = :series GROUP BY kind ORDER BY kind")
 
 _FORGET = text("DELETE FROM counters WHERE series = ANY (CAST(:series AS text[])) AND subject = :subject")
@@ -56,12 +52,6 @@ async def add(conn: AsyncConnection, counts: Mapping[Key, float]) -> None:
 async def of(conn: AsyncConnection, series: str, subjects: Sequence[str]) -> dict[Key, float]:
     """What was counted of these subjects."""
     rows = (await conn.execute(_OF, {"series": series, "subjects": list(subjects)})).all()
-    return {Key(*row[:3]): row[3] for row in rows}
-
-
-async def every(conn: AsyncConnection, series: str, *, limit: int) -> dict[Key, float]:
-    """What was counted of all subjects, at most ``limit`` rows by name."""
-    rows = (await conn.execute(_EVERY, {"series": series, "limit": limit})).all()
     return {Key(*row[:3]): row[3] for row in rows}
 
 

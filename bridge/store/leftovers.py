@@ -85,10 +85,12 @@ DELETE FROM delivery_hours WHERE ctid IN (
 _REPORTS = text(
     "DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE until < :before ORDER BY id LIMIT :limit)"
 )
-# What is over goes with its notices; what sums others up has no alert to go with.
+# What is over goes with its notices; what sums others up has no alert to go with. Hours are counted up to a day and
+# an hour later: for so long the alert is needed, which says how many of them were told.
 _ALERTS = text("""
 DELETE FROM alerts WHERE id IN (
-    SELECT id FROM alerts WHERE resolved_at < :before ORDER BY id LIMIT :limit)
+    SELECT id FROM alerts WHERE resolved_at < CAST(:before AS timestamptz) - interval '1 hour'
+    ORDER BY id LIMIT :limit)
 """)
 
 _SUMMARIES = text("""

@@ -4,14 +4,15 @@ However many streams and cursors there are, each statement gives a bounded numbe
 need a look come first, and of cursors only what they come to for each destination.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bridge.core.destination import matcher
 from bridge.store import alerts, budgets, connections, counters, notices
 from bridge.store.budgets import UpstreamBudget
 from bridge.store.connections import Connection
@@ -20,13 +21,32 @@ from bridge.store.engine import store_errors
 
 ROWS_MAX = 1000
 """Of destinations, of sources, and of everything else that is configured."""
+CHOICES_MAX = 200_000
+"""Streams looked at for who chooses among them, and pairs of both. Whoever is beyond that counts as taking all."""
 AGES_S = {"1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "1d": 86_400}
 """Open gaps are counted by the first of these that they are younger than, or as ``older``."""
 OLDER = "older"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """Whom the configuration names: nobody is to be woken for rows that are left of anybody else.
+
+    ``sources`` says of each whether a worker is to hold it, and ``sockets`` are those that are listened to.
+    ``destinations`` are the file's: one that the API made is known by its row. ``channels`` are those of alerts.
+    """
+
+    sources: Mapping[str, bool] = field(default_factory=dict)
+    sockets: Collection[str] = ()
+    destinations: Collection[str] = ()
+    channels: Collection[str] = ()
+
+
 class StreamFigures(NamedTuple):
-    """One stream. ``behind_since`` is when what it waits for became due: a hole, or venue time not proven yet."""
+    """One stream. ``behind_since`` is when what it waits for became due: a hole, or venue time not proven yet.
+
+    ``is_asked_for`` says that its source is configured, and that the venue was asked once.
+    """
 
     id: int
     name: str
@@ -34,9 +54,10 @@ class StreamFigures(NamedTuple):
     lag: int | None
     position: int
     behind_since: datetime | None
-    asked: bool
+    is_asked_for: bool
     suspect: bool
     unmatched: int
+    unmatched_since: datetime | None
     dropped: int | None
     gaps: int
     oldest_at: datetime | None
@@ -105,8 +126,10 @@ _BEHIND_SINCE = """
 CASE WHEN s.numbering = 'venue' THEN CASE WHEN s.head >= s.frontier THEN s.stalled_at END ELSE f.settled_until END
 """
 
+_IS_CONFIGURED = "s.source = ANY (CAST(:sources AS text[]))"
+
 _TOTALS = text(f"""
-SELECT count(*), count(s.suspect_at), min({_BEHIND_SINCE})
+SELECT count(*), count(s.suspect_at), min({_BEHIND_SINCE}) FILTER (WHERE {_IS_CONFIGURED})
 FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
 """)
 
@@ -114,8 +137,11 @@ _STREAMS = text(f"""
 SELECT s.id, s.name, s.numbering,
        CASE WHEN s.numbering = 'venue' THEN coalesce(greatest(0, s.head + 1 - s.frontier), 0) END, s.position,
        {_BEHIND_SINCE},
-       CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
-       s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
+       {_IS_CONFIGURED}
+       AND CASE WHEN s.numbering = 'venue' THEN s.frontier IS NOT NULL ELSE f.settled_until IS NOT NULL END,
+       s.suspect_at IS NOT NULL, s.unmatched, CASE WHEN s.unmatched > 0 THEN
+           (SELECT min(received_at) FROM sightings WHERE stream_id = s.id AND sequence IS NULL) END,
+       CASE WHEN s.numbering <> 'venue' THEN f.dropped END,
        coalesce(g.spans, 0), g.oldest_at, g.deadline_at
 FROM streams s LEFT JOIN follows f ON f.stream_id = s.id
 LEFT JOIN (SELECT stream_id, count(*) AS spans, min(opened_at) AS oldest_at, min(deadline_at) AS deadline_at
@@ -146,14 +172,29 @@ _ATTENDED = text("""
 SELECT name FROM leases WHERE name = ANY (CAST(:names AS text[])) AND until > :now
 """)
 
-_DESTINATIONS = text("SELECT count(*) FROM destinations")
+_DESTINATIONS = text("""
+SELECT count(*) FROM destinations WHERE origin = 'api' OR name = ANY (CAST(:file AS text[]))
+""")
+
+_GLOBS = text("""
+SELECT id, policy -> 'streams' FROM destinations
+WHERE jsonb_typeof(policy -> 'streams') = 'array' AND NOT policy -> 'streams' @> '["*"]' ORDER BY name LIMIT :limit
+""")
+
+_NAMES = text("SELECT id, name FROM streams ORDER BY id")
 
 # The log is asked only for cursors that are behind, and once for each place in it: destinations that stopped at
-# the same time stand at the same place.
+# the same time stand at the same place. Of those who choose, the cursors on streams they no longer choose are of the
+# past.
 _TAKERS = text("""
-WITH behind AS MATERIALIZED (
+WITH wanted AS MATERIALIZED (
+    SELECT c.destination_id, c.stream_id, c.position, c.failures FROM cursors c
+    WHERE NOT c.destination_id = ANY (CAST(:choosing AS int[])) OR (c.destination_id, c.stream_id) IN (
+        SELECT destination_id, stream_id
+        FROM unnest(CAST(:choosers AS int[]), CAST(:chosen AS int[])) AS choice (destination_id, stream_id))),
+behind AS MATERIALIZED (
     SELECT c.destination_id, c.stream_id, c.position, s.position - c.position AS entries
-    FROM cursors c JOIN streams s ON s.id = c.stream_id WHERE s.position > c.position),
+    FROM wanted c JOIN streams s ON s.id = c.stream_id WHERE s.position > c.position),
 places AS MATERIALIZED (
     SELECT place.stream_id, place.position,
            (SELECT l.appended_at FROM log l
@@ -162,31 +203,30 @@ places AS MATERIALIZED (
 waiting AS (
     SELECT b.destination_id, sum(b.entries)::bigint AS entries, min(p.since) AS since
     FROM behind b JOIN places p ON p.stream_id = b.stream_id AND p.position = b.position GROUP BY b.destination_id),
-failing AS (SELECT destination_id, count(*) AS streams FROM cursors WHERE failures > 0 GROUP BY destination_id)
+failing AS (SELECT destination_id, count(*) AS streams FROM wanted WHERE failures > 0 GROUP BY destination_id)
 SELECT d.name, d.state, coalesce(w.entries, 0), coalesce(f.streams, 0), w.since
 FROM destinations d LEFT JOIN waiting w ON w.destination_id = d.id LEFT JOIN failing f ON f.destination_id = d.id
-ORDER BY d.name LIMIT :limit
+WHERE d.origin = 'api' OR d.name = ANY (CAST(:file AS text[])) ORDER BY d.name LIMIT :limit
 """)
 
 _DATABASE = text("SELECT pg_database_size(current_database())")
 
 
-async def look(engine: AsyncEngine, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
+async def look(engine: AsyncEngine, *, now: datetime, configured: Configured, streams_max: int) -> Measured:
     """Read everything as of one moment, in one transaction that writes nothing. Raises StoreUnavailable."""
     frozen = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with store_errors():
         async with frozen.connect() as connection:
-            return await read(connection, now=now, sources=sources, streams_max=streams_max)
+            return await read(connection, now=now, configured=configured, streams_max=streams_max)
 
 
-async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bool], streams_max: int) -> Measured:
-    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first.
-
-    ``sources`` are the configured ones, and whether a worker is to hold each: rows of others are of the past.
-    """
-    bound = {"limit": ROWS_MAX}
-    streams = [StreamFigures(*row) for row in await _rows(conn, _STREAMS, {"limit": streams_max})]
-    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, bound)]
+async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, streams_max: int) -> Measured:
+    """Sums over everything, and the figures of at most ``streams_max`` streams: those that need a look come first."""
+    sources, bound = configured.sources, {"limit": ROWS_MAX}
+    of_file, of_sources = {"file": list(configured.destinations)}, {"sources": list(sources)}
+    rows = await _rows(conn, _STREAMS, {"limit": streams_max, **of_sources})
+    streams = [StreamFigures(*row) for row in rows]
+    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, {**bound, **of_file, **await _choices(conn)})]
     untold = await notices.waiting(conn)
     heard_of = [Source(*row) for row in await _rows(conn, _SOURCES, bound)]
     sockets = await connections.listing(conn, limit=ROWS_MAX)
@@ -195,27 +235,49 @@ async def read(conn: AsyncConnection, *, now: datetime, sources: Mapping[str, bo
     counted = await counters.of(conn, counters.REMARKS, [one.name for one in streams])
     for series in (counters.ATTEMPTS, counters.LATENCY):
         counted |= await counters.of(conn, series, [one.name for one in takers])
+    counted |= await counters.of(conn, counters.NOTICES, list(configured.channels))
     return Measured(
-        totals=Streams(*(await _rows(conn, _TOTALS, {}))[0]),
+        totals=Streams(*(await _rows(conn, _TOTALS, of_sources))[0]),
         gaps=await _gaps(conn, now),
         streams=tuple(streams),
         heard={(row[0], row[1]): row[2] for row in heard},
         sources=tuple(told for told in heard_of if told.source in sources),
         attended=await _attended(conn, [name for name, held in sources.items() if held], now),
-        connections=tuple(one for one in sockets if one.source in sources),
+        connections=tuple(one for one in sockets if one.source in configured.sockets),
         budgets=tuple(one for one in quotas if one.source in sources),
-        destinations=(await conn.execute(_DESTINATIONS)).scalar_one(),
+        destinations=(await conn.execute(_DESTINATIONS, of_file)).scalar_one(),
         takers=tuple(takers),
-        counted=counted | await counters.every(conn, counters.NOTICES, limit=ROWS_MAX),
+        counted=counted,
         remarks=await counters.sums(conn, counters.REMARKS),
         firing=await alerts.firing(conn),
-        untold=untold,
+        untold={channel: count for channel, count in untold.items() if channel in configured.channels},
         database_bytes=(await conn.execute(_DATABASE)).scalar_one(),
     )
 
 
 async def _rows(conn: AsyncConnection, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
     return list((await conn.execute(statement, values)).all())
+
+
+async def _choices(conn: AsyncConnection) -> dict[str, list[int]]:
+    """Which streams are chosen by the destinations that do not take all of them, for as many as there is room."""
+    globs = {row[0]: tuple(row[1]) for row in await _rows(conn, _GLOBS, {"limit": ROWS_MAX})}
+    names = await _rows(conn, _NAMES, {}) if globs else []
+    by_globs: dict[tuple[str, ...], list[int]] = {}
+    choices: dict[str, list[int]] = {"choosing": [], "choosers": [], "chosen": []}
+    for destination_id, wanted in globs.items():
+        if wanted not in by_globs:
+            if (len(by_globs) + 1) * len(names) > CHOICES_MAX:
+                break
+            fits = matcher(wanted)
+            by_globs[wanted] = [stream_id for stream_id, name in names if fits(name)]
+        chosen = by_globs[wanted]
+        if len(choices["chosen"]) + len(chosen) > CHOICES_MAX:
+            break
+        choices["choosing"].append(destination_id)
+        choices["choosers"] += [destination_id] * len(chosen)
+        choices["chosen"] += chosen
+    return choices
 
 
 async def _attended(conn: AsyncConnection, names: Sequence[str], now: datetime) -> dict[str, bool]:

@@ -68,12 +68,13 @@ class Telling(NamedTuple):
 
 
 class Taker(NamedTuple):
-    """A destination that is not simply active."""
+    """A destination that is not simply active; ``of_file`` is one that the configuration file made."""
 
     destination: str
     state: str
     reason: str | None
     changed_at: datetime
+    of_file: bool
 
 
 class Behind(NamedTuple):
@@ -160,12 +161,14 @@ ORDER BY told.source LIMIT :limit
 """)
 
 _TAKERS = text("""
-SELECT name, state, reason, changed_at FROM destinations WHERE state <> 'active' ORDER BY name LIMIT :limit
+SELECT name, state, reason, changed_at, origin = 'file' FROM destinations WHERE state <> 'active'
+ORDER BY name LIMIT :limit
 """)
 
 # Only for cursors that are behind is the log asked: one probe of the key each, whatever the planner believes.
 _BEHIND = text("""
-SELECT d.name, d.state, s.name, s.position - c.position, waiting.since, d.policy -> 'streams'
+SELECT d.name, d.state, s.name, s.position - c.position, waiting.since,
+       CASE WHEN d.origin = 'api' THEN d.policy -> 'streams' END
 FROM cursors c JOIN streams s ON s.id = c.stream_id AND s.position > c.position
 JOIN destinations d ON d.id = c.destination_id
 CROSS JOIN LATERAL (SELECT l.appended_at AS since FROM log l

@@ -1,14 +1,18 @@
 """The web side as one ASGI application: the receiver as it is, what programs ask, and the pages for people."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bridge.alert.channel import Channel
 from bridge.clock import Clock
 from bridge.config.settings import Settings
 from bridge.egress import Egress
 from bridge.metrics import Metrics
+from bridge.store.measured import Configured
 from bridge.store.tokens import Scope as Allowed
 from bridge.store.vault import Vault
 from bridge.web.access import Access, Guarded
@@ -50,14 +54,17 @@ def web_app(
     reports = Reports(engine, clock, page_max=settings.limits.log_page_max)
     routes = routes_of(engine, settings, clock, egress, pulse, operating, reports)
     access = Access(engine, clock, token=token)
-    streams_max = settings.limits.metrics_streams_max
-    health = Health(engine, clock, metrics, sources=settings.held, streams_max=streams_max)
+    channels = channels_of(settings, egress)
+    health = Health(
+        engine, clock, metrics, configured=_configured(settings, channels),
+        streams_max=settings.limits.metrics_streams_max,
+    )  # fmt: skip
     programs = Starlette(
         routes=[*health.routes(), Mount("/v1", app=Guarded(access, routes))], exception_handlers=HANDLERS
     )
     pages = pages_of(
         engine, access, clock, pulse, keys=keys_of(settings), operating=operating, egress=egress, reports=reports,
-        channels=channels_of(settings, egress),
+        channels=channels,
     )  # fmt: skip
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +76,14 @@ def web_app(
             await pages(scope, receive, send)
 
     return dispatch
+
+
+def _configured(settings: Settings, channels: Sequence[Channel]) -> Configured:
+    """Whom ``/metrics`` tells of. Where alerts are off, no channel is told anything."""
+    told = [channel.name for channel in channels] if settings.alerts.enabled else []
+    return Configured(
+        sources=settings.held, sockets=settings.listened, destinations=settings.destinations, channels=told
+    )
 
 
 def routes_of(

@@ -1,7 +1,6 @@
 """Alive, ready, and measured. Ready means able to store what it is sent, whatever the venue's state."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -16,7 +15,7 @@ from bridge.clock import Clock
 from bridge.core.errors import BridgeError
 from bridge.metrics import CONTENT_TYPE, Metrics
 from bridge.store.engine import require_head
-from bridge.store.measured import look
+from bridge.store.measured import Configured, look
 from bridge.web.fresh import Fresh
 
 READY_TIMEOUT_S = 3.0
@@ -26,19 +25,16 @@ SCRAPE_FRESH_S = 1.0
 
 
 class Health:
-    """The routes that need no token: they tell how the bridge is, and nothing of what it holds.
-
-    ``sources`` are those that are configured, and whether a worker holds each of them.
-    """
+    """The routes that need no token: they tell how the bridge is, and nothing of what it holds."""
 
     def __init__(
-        self, engine: AsyncEngine, clock: Clock, metrics: Metrics, *, sources: Mapping[str, bool], streams_max: int
+        self, engine: AsyncEngine, clock: Clock, metrics: Metrics, *, configured: Configured, streams_max: int
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._metrics = metrics
         self._ready = Fresh(self._why_not_ready, clock, for_s=READY_FRESH_S)
-        self._sources = sources
+        self._configured = configured
         self._streams_max = streams_max
         self._measured = Fresh(self._measure, clock, for_s=SCRAPE_FRESH_S)
 
@@ -80,7 +76,9 @@ class Health:
         with suppress(BridgeError, OSError, TimeoutError):
             async with asyncio.timeout(SCRAPE_TIMEOUT_S):
                 await self._metrics.counting.tell(self._engine)
-                measured = await look(self._engine, now=now, sources=self._sources, streams_max=self._streams_max)
+                measured = await look(
+                    self._engine, now=now, configured=self._configured, streams_max=self._streams_max
+                )
         return await run_sync(partial(self._metrics.render, measured, now=now))
 
 

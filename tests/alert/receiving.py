@@ -22,7 +22,10 @@ USER, PASSWORD = "bridge", "a-mail-passw0rd"
 
 @dataclass(slots=True)
 class Mailbox:
-    """A mail server: what it took, who logged in, and what it answers to a recipient or to the data."""
+    """A mail server: what it took, who logged in, and what it answers to a recipient or to the data.
+
+    One that is ``mute_at_the_end`` does not answer to who takes leave.
+    """
 
     port: int = 0
     got: list[EmailMessage] = field(default_factory=list)
@@ -31,6 +34,7 @@ class Mailbox:
     encrypted: list[bool] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     answers: list[str] = field(default_factory=list)
+    mute_at_the_end: bool = False
 
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -50,6 +54,11 @@ class Mailbox:
             assert server.transport is not None
             self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
         return answer
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802 - as above
+        if self.mute_at_the_end:
+            await asyncio.Event().wait()
+        return "221 Bye"
 
     def login(self, _server: SMTP, _session: Session, _envelope: Envelope, _way: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)

@@ -31,7 +31,10 @@ KEPT = {
 }
 MESSAGE = message_of(7, 3, "firing", KEPT, START)
 RESOLVED = message_of(8, 3, "resolved", KEPT, START)
-NASTY = "<!channel> <https://evil.example|click> @here *bold* `x` & \r\nBcc: spy@evil.example\r\n\r\nbody \x1b[2J"
+NASTY = (
+    "<!channel> <https://evil.example|click> http://evil.example [click](//evil.example) @here *bold* `x`"
+    " & \r\nBcc: spy@evil.example\r\n\r\nbody \x1b[2J"
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,19 @@ async def test_a_mail_server_that_says_nothing_is_waited_for_only_so_long() -> N
         assert await channel.send(MESSAGE) == Failed("no answer of the mail server in time")
 
 
+async def test_a_mail_that_was_taken_is_told_whatever_the_server_says_at_the_end() -> None:
+    async with mailbox() as box:
+        box.mute_at_the_end = True
+        assert await mail_to(box).send(MESSAGE) == Accepted()
+    assert len(box.got) == 1
+
+
+async def test_a_host_that_is_no_name_is_a_reason_and_no_fault() -> None:
+    assert await mail_to(Mailbox(port=25), host="smtp..example").send(MESSAGE) == Failed(
+        "the mail server did not take it: UnicodeError"
+    )
+
+
 async def test_a_webhook_gets_one_text_and_the_same_key_at_every_attempt(egress: HttpEgress) -> None:
     async with webhook() as hook:
         channel = SlackChannel("ops", "warning", hook.url, egress, allow_private=True)
@@ -191,6 +207,8 @@ async def test_text_of_others_is_shown_by_a_webhook_and_does_nothing(egress: Htt
     assert ">" not in text
     assert "@here" not in text
     assert "*bold*" not in text
+    assert ":/" not in text
+    assert "](" not in text
     assert len(text) <= TEXT_CHARS_MAX
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
 from bridge.metrics import Metrics
-from bridge.store.measured import look
+from bridge.store.measured import Configured, look
 from tests.alert.test_watching import NOW, Ear, open_gap, watch
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,8 @@ async def test_open_alerts_are_counted_by_rule_and_notices_by_channel(engine: As
     metrics = Metrics()
     metrics.noticed("ops", "failed")
     await metrics.counting.tell(engine)
-    rendered = metrics.render(await look(engine, now=NOW, sources={}, streams_max=10), now=NOW).decode()
+    configured = Configured(channels=("log", "ops"))
+    rendered = metrics.render(await look(engine, now=NOW, configured=configured, streams_max=10), now=NOW).decode()
     series = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(rendered)

@@ -93,7 +93,11 @@ FIRING: dict[str, tuple[Watched, dict[str, str]]] = {
     ),
     "a source that nobody attends to": (telling(None, state="connected", attended=False), {"silent": "warning"}),
     "a destination that is stopped": (
-        Watched(takers=(Taker("ledger", "stopped", "answered 410", NOW),)),
+        Watched(takers=(Taker("ledger", "stopped", "answered 410", NOW, True),)),
+        {"stopped": "critical"},
+    ),
+    "a destination of the API that is stopped": (
+        Watched(takers=(Taker("books", "stopped", "answered 410", NOW, False),)),
         {"stopped": "critical"},
     ),
     "a destination that lags": (behind(300), {"lagging": "warning"}),
@@ -125,7 +129,10 @@ FINE: dict[str, Watched] = {
     "a source that is new and connected": telling(None, state="connected"),
     "a source that is new and without a socket": telling(None),
     "a source that is no longer configured": telling(99_999, source="old"),
-    "a destination that somebody paused": Watched(takers=(Taker("ledger", "paused", None, ago(99)),)),
+    "a destination that somebody paused": Watched(takers=(Taker("ledger", "paused", None, ago(99), True),)),
+    "a stopped destination that left the file": Watched(
+        takers=(Taker("gone", "stopped", "answered 410", NOW, True),)
+    ),
     "a paused destination that is behind": behind(9999, state="paused"),
     "a destination that is hardly behind": behind(299),
     "a destination that left the file": behind(9999, destination="gone"),
@@ -197,7 +204,7 @@ def test_the_hours_of_a_stream_are_one_tally_in_order() -> None:
 
 
 def test_text_of_others_is_kept_to_one_harmless_line() -> None:
-    taker = Taker("ledger", "stopped", "answered 410:\r\nBcc: x@y\0\x1b[2J" + "z" * 900, NOW)
+    taker = Taker("ledger", "stopped", "answered 410:\r\nBcc: x@y\0\x1b[2J" + "z" * 900, NOW, True)
     [one] = findings(Watched(takers=(taker,)), LIMITS, NOW).conditions
     assert one.sentence.isprintable()
     assert len(one.sentence) < 400

@@ -28,7 +28,7 @@ from bridge.operate.acting import Acting
 from bridge.operate.faults import Conflict, Invalid, Unknown
 from bridge.retention import Retention, RetentionLimits
 from bridge.store import alerts as store
-from bridge.store import audit, audits, connections, cursors, destinations, gaps, notices, silences
+from bridge.store import audit, audits, connections, cursors, destinations, gaps, managed, notices, silences
 from bridge.store.audits import Audit
 from bridge.store.engine import make_engine
 from bridge.store.vault import Vault
@@ -40,6 +40,7 @@ pytestmark = pytest.mark.anyio
 NOW = START + timedelta(minutes=40)
 LIMITS = Thresholds(sources={"pb": 900.0}, takers={"ledger": ("*",)}, keep_s=86_400.0, database_bytes_max=1000)
 ONLY_GAPS = replace(LIMITS, sources={}, takers={}, database_bytes_max=None)
+DAY_S = 86_400.0
 PACE = Pace(resolve_s=60, quiet_s=900, repeat_s=300)
 
 
@@ -138,7 +139,8 @@ async def test_every_rule_finds_its_rows(engine: AsyncEngine, clock: ManualClock
             text("UPDATE destinations SET state = 'stopped', reason = 'answered 410' WHERE name = 'gone'")
         )
     await keep_audit(engine, NOW, unlisted=1)
-    await watch(engine, clock, limits=replace(LIMITS, keep_s=2400)).tick()
+    takers = {**LIMITS.takers, "gone": ("by.*",)}
+    await watch(engine, clock, limits=replace(LIMITS, keep_s=2400, takers=takers)).tick()
     found = await firing(engine)
     assert found == {
         ("audit", "critical"): 1,
@@ -166,6 +168,27 @@ async def test_a_bridge_where_all_is_well_has_nothing_to_say(engine: AsyncEngine
     limits = replace(LIMITS, database_bytes_max=2**60)
     assert await watch(engine, clock, limits=limits).tick() == 0
     assert await firing(engine) == {}
+
+
+async def test_nobody_is_woken_for_a_destination_that_left_the_file(engine: AsyncEngine, clock: ManualClock) -> None:
+    await append_events(engine, "pb.events", 5)
+    async with engine.begin() as conn:
+        await managed.provision(conn, {name: {"streams": ["pb.*"]} for name in ("ledger", "left")}, now=START)
+        ids = await destinations.ids(conn, ["ledger", "left"])
+        stream_id = (await cursors.streams(conn))["pb.events"]
+        await cursors.ensure(conn, [(of, stream_id) for of in ids.values()], now=START)
+    limits = replace(ONLY_GAPS, takers={"ledger": ("pb.*",)}, keep_s=2400)
+    watching = watch(engine, clock, limits=limits)
+    await watching.tick()
+    async with engine.begin() as conn:
+        assert {alert.key for alert in await store.open_now(conn, limit=10)} == {
+            ("lagging", "ledger"),
+            ("expiring", "ledger"),
+        }
+        for name in ids:
+            await destinations.stop(conn, name, reason="answered 410", now=START)
+    await watching.tick()
+    assert (await firing(engine))["stopped", "critical"] == 1
 
 
 async def test_what_an_audit_found_is_told_once_until_a_later_one_finds_nothing(
@@ -504,6 +527,21 @@ async def test_what_is_over_is_forgotten_in_time_and_what_holds_is_kept(
     assert [tuple(row) for row in await run(engine, "SELECT subject FROM alerts")] == [("pb.b",)]
     assert {tuple(row) for row in await run(engine, "SELECT DISTINCT kind FROM notices")} == {("firing",)}
     assert await run(engine, "SELECT id FROM silences") == []
+
+
+async def test_what_was_told_is_not_told_again_because_its_alert_was_forgotten(
+    engine: AsyncEngine, clock: ManualClock
+) -> None:
+    await append_told(engine, (await make_stream(engine, "pb.events")).name, Kind.GAP, b'{"reason":"lost"}')
+    watching = watch(engine, clock)
+    assert await watching.tick() == 1
+    clock.advance(900)
+    assert await watching.tick() == 1
+    for later_s in (DAY_S, 60, 60, 3600, 3600):
+        clock.advance(later_s)
+        await Retention(engine, clock, RetentionLimits(keep_days=1)).tick()
+        assert await watching.tick() == 0, "it was told, and that it is over, a day ago"
+    assert await run(engine, "SELECT id FROM alerts") == []
 
 
 async def test_who_has_not_been_told_is_counted_by_channel(engine: AsyncEngine, clock: ManualClock) -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 2, 18, 23, 0, tzinfo=UTC)
 STREAMS = 10_000
 SOURCES = {f"pb{nth}": True for nth in range(10)}
+CONFIGURED = measured.Configured(sources=SOURCES, sockets=SOURCES, destinations=("ledger",), channels=("log", "ops"))
 
 # Of each stream a day of hours and a past of gaps; a hundred of them have something to tell. Nearly all is delivered.
 FILL = f"""
@@ -91,16 +92,18 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "notices.recent": (notices._RECENT, {"since": NOW - timedelta(minutes=1), "channel": "log"}),
     "notices.claim": (notices._CLAIM, {"channel": "ops", "now": datetime(2100, 1, 1, tzinfo=UTC), "until": NOW}),
     "notices.waiting": (notices._WAITING, {}),
-    "measured.totals": (measured._TOTALS, {}),
-    "measured.streams": (measured._STREAMS, {"limit": 1_000}),
+    "measured.totals": (measured._TOTALS, {"sources": list(SOURCES)}),
+    "measured.streams": (measured._STREAMS, {"limit": 1_000, "sources": list(SOURCES)}),
     "measured.gaps": (measured._GAPS, {"now": NOW, "ages": [60.0, 600.0]}),
     "measured.gaps_worst": (measured._GAPS_WORST, {}),
     "measured.heard": (measured._HEARD, {"ids": list(range(1, 1_001))}),
     "measured.sources": (measured._SOURCES, {"limit": 1_000}),
     "measured.attended": (measured._ATTENDED, {"names": ["source:pb1"], "now": NOW}),
-    "measured.takers": (measured._TAKERS, {"limit": 1_000}),
+    "measured.takers": (
+        measured._TAKERS,
+        {"limit": 1_000, "file": ["ledger"], "choosing": [1], "choosers": [1] * 9_000, "chosen": list(range(9_000))},
+    ),
     "counters.of": (counters._OF, {"series": "latency", "subjects": ["ledger"]}),
-    "counters.every": (counters._EVERY, {"series": "notices", "limit": 1_000}),
     "budgets.listing": (budgets._LIST, {"limit": 1_000}),
 }
 
@@ -146,7 +149,7 @@ async def test_what_is_more_than_is_read_is_named(large: AsyncConnection) -> Non
 async def test_a_scrape_of_ten_thousand_streams_tells_of_those_in_trouble_and_sums_up_all(
     large: AsyncConnection,
 ) -> None:
-    seen = await measured.read(large, now=NOW, sources=SOURCES, streams_max=150)
+    seen = await measured.read(large, now=NOW, configured=CONFIGURED, streams_max=150)
     assert (seen.totals.streams, len(seen.streams)) == (STREAMS, 150)
     assert {one.gaps for one in seen.streams[:100]} == {1}, "what has a gap comes first"
     rest = [one.name for one in seen.streams[100:]]
@@ -163,7 +166,7 @@ async def test_a_scrape_of_ten_thousand_streams_tells_of_those_in_trouble_and_su
 async def test_the_text_of_a_scrape_is_as_long_as_was_allowed_however_many_streams_there_are(
     large: AsyncConnection, streams_max: int
 ) -> None:
-    seen = await measured.read(large, now=NOW, sources=SOURCES, streams_max=streams_max)
+    seen = await measured.read(large, now=NOW, configured=CONFIGURED, streams_max=streams_max)
     text = Metrics().render(seen, now=NOW).decode()
     lines = [line for line in text.splitlines() if line.startswith("bridge_stream_")]
     assert len({line.split('stream="')[1].split('"')[0] for line in lines}) == streams_max

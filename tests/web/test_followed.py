@@ -7,13 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
+from bridge.config.bybit import Bybit
 from bridge.metrics import Metrics
 from tests.followed import EXECUTION, SETTLED, TRADES, declare, tell, turn
 from tests.logs import append_events
-from tests.web.serving import reading
+from tests.web.serving import SOURCE, reading
 
 pytestmark = pytest.mark.anyio
 
+BYBIT = Bybit(name="by", venue="bybit", channels=("publicTrade.BTCUSDT",))
 TRADES_STREAM = TRADES.stream_of("by")
 
 
@@ -61,7 +63,7 @@ async def test_time_streams_are_measured_in_seconds_and_by_axis(engine: AsyncEng
     metrics = Metrics()
     metrics.remarked("by.execution", {"late": 2})
     clock = ManualClock(SETTLED + timedelta(seconds=9))
-    async with reading(engine, clock=clock, metrics=metrics) as client:
+    async with reading(engine, clock=clock, metrics=metrics, sources=[SOURCE, BYBIT]) as client:
         text = (await client.get("/metrics")).text
     series = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value

@@ -22,7 +22,7 @@ from bridge.store.engine import make_engine
 from bridge.web.app import web_app
 from tests.cli.rows import fill
 from tests.events import START
-from tests.web.serving import reading
+from tests.web.serving import LEDGER, reading
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +89,7 @@ async def test_metrics_are_read_from_rows_and_from_this_process(engine: AsyncEng
     metrics.observe("pb", 202, 0.002)
     metrics.observe("pb", 401, 0.001)
     metrics.attempted("ledger", "accepted")
-    async with reading(engine, clock=SystemClock(), metrics=metrics) as client:
+    async with reading(engine, clock=SystemClock(), metrics=metrics, destinations=[LEDGER]) as client:
         answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     series = {
