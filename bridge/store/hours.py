@@ -1,6 +1,7 @@
 """What each hour of a stream came to, counted in the transactions that bring it about, so that no report scans.
 
-An hour is the bridge's own clock's, in UTC. Counts are of the hour; the rest is the stream as the hour left it.
+An hour is the bridge's own clock's, in UTC. Counts are of the hour; the rest is the stream as the hour left it. Where
+clocks disagree, or somebody waited for the lock while an hour began, nothing goes into one before the newest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,8 @@ WHERE s.id = ANY (CAST(:stream_ids AS int[])) ORDER BY s.name
 
 def added(verb: str, stream_id: str, source: str = "") -> str:
     """The statement that adds a transaction to its hour: ``VALUES``, or ``SELECT`` from a ``source``."""
-    told = [stream_id, "CAST(:hour AS timestamptz)", *(f"CAST(:hour_{name} AS bigint)" for name in COUNTS)]
+    hour = begun("hours", stream_id=stream_id)
+    told = [stream_id, hour, *(f"CAST(:hour_{name} AS bigint)" for name in COUNTS)]
     stood = (*(f":{name}" for name in _STANDING), "CAST(:lag_ms AS bigint)", "CAST(:behind_since AS timestamptz)")
     values = ", ".join((*told, *stood))
     sums = [f"{name} = hours.{name} + excluded.{name}" for name in COUNTS]
@@ -101,6 +103,20 @@ def added(verb: str, stream_id: str, source: str = "") -> str:
         f"INSERT INTO hours (stream_id, hour, {', '.join(_COLUMNS)}) "
         + (f"VALUES ({values})" if verb == "VALUES" else f"SELECT {values} {source}")
         + f" ON CONFLICT (stream_id, hour) DO UPDATE SET {', '.join((*sums, *stands, most))}"
+    )
+
+
+def begun(table: str, **key: str) -> str:
+    """The hour to count in: ``:hour``, or the next one where a row of ``table`` with that ``key`` has begun it.
+
+    A row says how things stood when it was written last: one that was written to after the next one would tell of
+    what that one has counted. A clock that is wrong by more than an hour moves nobody else.
+    """
+    hour = "CAST(:hour AS timestamptz)"
+    same = " AND ".join(f"begun.{name} = {value}" for name, value in key.items())
+    return (
+        f"greatest({hour}, (SELECT max(begun.hour) FROM {table} AS begun"
+        f" WHERE {same} AND begun.hour <= {hour} + interval '1 hour'))"
     )
 
 
