@@ -10,7 +10,11 @@ import msgspec
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """Of one transport: how many events it told, how many of them it told first, and how many were repetitions."""
+    """Of one transport: how many events it told, how many it was the first to tell, and how many were repetitions.
+
+    ``first`` counts when an event is stored. One that had to wait, until its turn or for a doubt, may be stored in a
+    later hour than it was told in: there ``again``, which is ``told`` less ``first``, is negative.
+    """
 
     told: int
     first: int
