@@ -14,7 +14,7 @@ from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.core.destination import DestinationPolicy
 from bridge.core.tracing import Sampling, traceparent
-from bridge.report import Period, make
+from bridge.report import Period, make, making
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
 from bridge.store import reports
@@ -86,7 +86,8 @@ def reporter(
 
 async def ask(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
     async with engine.begin() as conn:
-        return [tuple(row) for row in (await conn.execute(text(statement))).all()]
+        done = await conn.execute(text(statement))
+        return [tuple(row) for row in done.all()] if done.returns_rows else []
 
 
 async def test_a_day_is_reported_once_when_it_is_over_and_signed_to_who_asked(
@@ -273,3 +274,21 @@ async def test_what_reports_are_made_of_goes_in_time_but_for_what_the_next_one_b
     assert await ask(engine, "SELECT hour, position FROM hours") == [(NEXT, 7)]
     assert len(await ask(engine, "SELECT 1 FROM delivery_hours")) == 2
     assert await ask(engine, "SELECT count(*) FROM reports") == [(0,)]
+
+
+async def test_a_fault_of_the_database_is_none_of_who_asks(engine: AsyncEngine, reporting: Reporting) -> None:
+    await ask(engine, "ALTER TABLE hours RENAME TO nowhere")
+    async with reading(engine) as client:
+        answer = await client.get("/v1/reports/2026-02-18?stream=pb.*")
+    assert answer.status_code == 500
+    assert "database" in answer.json()["detail"]
+
+
+async def test_what_is_too_much_for_a_report_says_what_to_ask_for(
+    engine: AsyncEngine, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "STREAMS_MAX", 0)
+    async with reading(engine) as client:
+        answer = await client.get("/v1/reports/2026-02-18")
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "stream")
+    assert "ask for some" in answer.json()["detail"]

@@ -92,7 +92,7 @@ def _is_bad(one: StreamReport) -> bool:
 
 
 def period_of(day: datetime | None, since: datetime | None, until: datetime | None, *, now: datetime) -> Period:
-    """The period that was asked for. Raises BridgeError for one that is none, or has not ended its first hour."""
+    """The period that was asked for. Raises BridgeError for one that is none."""
     if day is not None and (since is not None or until is not None):
         raise BridgeError("give --day, or --from and --to")
     if (since is None) != (until is None):

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from bridge.core.errors import BridgeError
 from bridge.report.auditing import audited
 from bridge.report.counting import lag_of, lines_of, standing_of, sum_of
 from bridge.report.delivering import delivering
 from bridge.report.losing import range_of
-from bridge.report.period import HOUR, Period
+from bridge.report.period import HOUR, NotReportable, Period
 from bridge.report.shape import Counts, GapBar, GapCounts, GapLine, GapTurns, StreamReport
 from bridge.report.written import Writing, Written
 from bridge.store import gap_figures, hours, losses, streams
@@ -41,15 +40,15 @@ async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*"
     The caller's transaction is what it sees. ``now`` matters to a period that is not over: what lags, lags until now.
 
     Raises:
-        BridgeError: there are too many streams, hours or destinations for one report.
+        NotReportable: there are too many streams, hours or destinations for one report.
     """
     found = await streams.listing(conn, limit=STREAMS_MAX + 1)
     if len(found) > STREAMS_MAX:
-        raise BridgeError(f"more than {STREAMS_MAX:,} streams: ask for some of them")
+        raise NotReportable(f"more than {STREAMS_MAX:,} streams: ask for some of them")
     wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
-        raise BridgeError(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
+        raise NotReportable(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
     writing = Writing(period.since, period.until)
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     lost_left = LOST_IN_ALL_MAX

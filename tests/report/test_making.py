@@ -12,11 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
-from bridge.core.errors import BridgeError
 from bridge.core.event import Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, NewEpoch, StreamSpec
-from bridge.report import Period, make, making
+from bridge.report import NotReportable, Period, make, making
 from bridge.report.shape import Report
 from bridge.report.sheet import COLUMNS, csv_of, inert
 from bridge.store.evidence import Evidence
@@ -220,7 +219,7 @@ async def test_where_the_venue_numbers_nothing_nobody_claims_completeness(door: 
     ],
 )
 def test_a_period_is_whole_hours_and_not_too_many(since: datetime, until: datetime, why: str) -> None:
-    with pytest.raises(BridgeError, match=why):
+    with pytest.raises(NotReportable, match=why):
         Period.of(since, until)
 
 
@@ -229,7 +228,7 @@ async def test_a_report_of_too_many_streams_says_so(
 ) -> None:
     await door.record("pb.events", Finding(1, base=Base(1, START)))
     monkeypatch.setattr(making, "STREAMS_MAX", 0)
-    with pytest.raises(BridgeError, match="ask for some"):
+    with pytest.raises(NotReportable, match="ask for some"):
         await report(engine)
 
 
@@ -269,5 +268,5 @@ async def test_more_hours_than_a_report_holds_are_refused(
 ) -> None:
     await door.record("pb.events", Finding(1, base=Base(1, START)))
     monkeypatch.setattr(making, "HOURS_MAX", 23)
-    with pytest.raises(BridgeError, match="24 hours of streams are too many"):
+    with pytest.raises(NotReportable, match="24 hours of streams are too many"):
         await report(engine)
