@@ -24,10 +24,10 @@ async def delivering(
     Raises:
         NotReportable: there are too many destinations, or hours of them, for one report.
     """
-    found = await destinations.named(conn, limit=DESTINATIONS_MAX + 1)
-    if len(found) > DESTINATIONS_MAX:
+    found = await destinations.named(conn)
+    wanted = {name: found[name] for name in sorted(found) if fnmatchcase(name, glob)}
+    if len(wanted) > DESTINATIONS_MAX:
         raise NotReportable(f"more than {DESTINATIONS_MAX:,} destinations: ask for some of them")
-    wanted = {name: destination_id for name, destination_id in found.items() if fnmatchcase(name, glob)}
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
         raise NotReportable(

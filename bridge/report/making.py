@@ -15,7 +15,7 @@ from bridge.report.losing import range_of
 from bridge.report.period import HOUR, NotReportable, Period
 from bridge.report.shape import Counts, GapBar, GapCounts, GapLine, GapTurns, StreamReport
 from bridge.report.written import Writing, Written
-from bridge.store import gap_figures, hours, losses, streams
+from bridge.store import cursors, gap_figures, hours, losses, streams
 from bridge.store.direct import Executes
 from bridge.store.gap_figures import Figures
 from bridge.store.hours import Hour
@@ -42,10 +42,11 @@ async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*"
     Raises:
         NotReportable: there are too many streams, hours or destinations for one report.
     """
-    found = await streams.listing(conn, limit=STREAMS_MAX + 1)
-    if len(found) > STREAMS_MAX:
+    found = await cursors.streams(conn)
+    # In Python's order: that of names in a database is a matter of its locale, and the digest is not.
+    wanted = [found[name] for name in sorted(found) if fnmatchcase(name, glob)]
+    if len(wanted) > STREAMS_MAX:
         raise NotReportable(f"more than {STREAMS_MAX:,} streams: ask for some of them")
-    wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
         raise NotReportable(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
@@ -53,12 +54,12 @@ async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*"
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     lost_left = LOST_IN_ALL_MAX
     for at in range(0, len(wanted), PIECE):
-        piece = wanted[at : at + PIECE]
+        piece = sorted(await streams.some(conn, wanted[at : at + PIECE]), key=lambda stream: stream.name)
         made = await _streams(conn, piece, period, now, bars_max, lost_left)
         for stream in await audited(conn, piece, made, period):
             lost_left -= len(stream.gaps.lost)
             writing.stream(stream)
-    async for one in delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted]):
+    async for one in delivering(conn, period, glob=destination, stream_ids=wanted):
         writing.destination(one)
     return writing.sealed()
 

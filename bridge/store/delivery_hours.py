@@ -148,7 +148,7 @@ WITH stood AS MATERIALIZED (
 SELECT name, position, chain, owed,
     CASE WHEN owed > 0 THEN (
         SELECT appended_at FROM log l WHERE l.stream_id = stood.id AND l.position = stood.position + 1) END
-FROM stood ORDER BY name
+FROM stood ORDER BY name COLLATE "C"
 """)
 
 

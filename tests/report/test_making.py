@@ -223,13 +223,15 @@ def test_a_period_is_whole_hours_and_not_too_many(since: datetime, until: dateti
         Period.of(since, until)
 
 
-async def test_a_report_of_too_many_streams_says_so(
+async def test_a_report_of_too_many_streams_says_so_and_some_of_them_are_not(
     door: Door, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await door.record("pb.events", Finding(1, base=Base(1, START)))
-    monkeypatch.setattr(making, "STREAMS_MAX", 0)
+    await door.accept("pay.in", [event(None, event_id="paid")], transport=Transport.WEBHOOK)
+    monkeypatch.setattr(making, "STREAMS_MAX", 1)
     with pytest.raises(NotReportable, match="ask for some"):
-        await report(engine)
+        await report(engine, glob="*")
+    assert [one.stream for one in (await report(engine, glob="pb.*")).streams] == ["pb.events"]
 
 
 async def test_the_sheet_has_a_row_for_each_hour(door: Door, clock: ManualClock, engine: AsyncEngine) -> None:
