@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
@@ -121,6 +123,71 @@ async def test_a_day_without_a_bridge_is_not_reported_and_one_without_a_worker_i
     assert await reporting.tick() == 6
     found = await ask(engine, "SELECT since FROM reports ORDER BY since")
     assert [since for (since,) in found] == [MIDNIGHT + n * DAY for n in range(3)]
+
+
+async def test_the_day_on_which_everything_stopped_is_made_good_however_long_ago_it_was(
+    engine: AsyncEngine, clock: NoPause, reporting: Reporting
+) -> None:
+    clock.advance(2 * 86_400)
+    assert await reporting.tick() == 4, "two days, and who is told of them"
+    clock.advance(3600)
+    await append_events(engine, "pb.events", 3)
+    clock.advance(20 * 86_400)
+    made = 0
+    while more := await reporting.tick():
+        assert more <= 2 * LIMITS.days_max
+        made += more
+    found = await ask(engine, "SELECT since FROM reports ORDER BY since")
+    assert [since for (since,) in found] == [MIDNIGHT + n * DAY for n in range(22)]
+    assert made == 2 * 20
+
+
+async def test_what_retention_has_deleted_is_not_made_and_told_again(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    limits = replace(LIMITS, keep_days=2.0)
+    short = Reporting(engine, post, clock, policies=lambda: POLICIES, jitter=lambda: 0.5, limits=limits)
+    clock.advance(6 * 86_400)
+    await short.tick()
+    await Retention(engine, clock, RetentionLimits(reports_days=limits.keep_days)).tick()
+    assert await short.tick() == 0
+    assert len(post.sent) == len(await ask(engine, "SELECT 1 FROM reports")) == 2
+
+
+async def test_what_cannot_be_reported_keeps_nobody_from_being_told(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.answer = Answered(500, None, "not today", 0.1)
+    clock.advance(3600 + 900)
+    await reporting.tick()
+    post.answer = OK
+    clock.advance(86_400)
+    monkeypatch.setattr(making, "STREAMS_MAX", 0)
+    with capture_logs() as logs:
+        assert await reporting.tick() == 1
+    assert [(line["event"], line.get("day")) for line in logs] == [
+        ("report.refused", "2026-02-19"),
+        ("report.told", "2026-02-18"),
+    ]
+    monkeypatch.undo()
+    assert await reporting.tick() == 2, "it is made as soon as it can be"
+
+
+async def test_who_was_overtaken_says_nothing_of_how_it_ended(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    class Slow(Post):
+        async def post(self, *_: Any, **__: Any) -> Outcome:
+            clock.advance(LIMITS.notices_max * POLICIES[0].timeout_s)
+            assert await reporting.tick() == 1
+            return NotSent("no route", 0.1)
+
+    clock.advance(3600 + 900)
+    await reporter(engine, Slow(), clock).tick()
+    [(due_at, told_at, error)] = await ask(engine, "SELECT due_at, told_at, error FROM report_notices")
+    assert (due_at, error) == (None, None)
+    assert told_at is not None
+    assert len(post.sent) == 1
 
 
 async def test_who_does_not_take_it_is_told_again_with_the_same_id_and_in_the_end_given_up(
