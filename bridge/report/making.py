@@ -31,6 +31,7 @@ LOST_IN_ALL_MAX = 20_000
 BARS_MAX = 200
 BARS_IN_ALL_MAX = 20_000
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
+NOT_KEPT = "not all hours of this period are kept: what is counted begins later"
 NOTHING_PASSED = "no number was settled in this period"
 
 
@@ -72,6 +73,12 @@ async def _streams(
     read = defaultdict[str, list[Hour]](list)
     for hour in await hours.read(conn, ids, since=period.since, until=period.until):
         read[hour.stream].append(hour)
+    # What is left of hours that retention has deleted is how the last of them ended: a beginning, and no more.
+    left = await hours.oldest(conn, [one.id for one in piece if one.name not in before])
+    left = {name: hour for name, hour in left.items() if not hour.is_first}
+    for name, hour in left.items():
+        if hour.hour < period.until:
+            before[name], read[name] = hour, read[name][1:]
     figures = await gap_figures.figures(conn, ids, since=period.since, until=period.until, bars_max=bars_max)
     # What the log says in the period is between where it stood when the period began, and when it ended.
     told = {
@@ -81,9 +88,12 @@ async def _streams(
     }
     lost = await losses.read(conn, told, each_max=LOST_MAX, in_all_max=lost_max)
     return [
-        _stream(one, before.get(one.name), read[one.name], figures[one.id], lost.get(one.id, ()), period, now)
+        _stream(
+            one, before.get(one.name), read[one.name], figures[one.id], lost.get(one.id, ()), period, now,
+            is_whole=one.name not in left,
+        )
         for one in piece
-    ]
+    ]  # fmt: skip
 
 
 def _stream(
@@ -94,13 +104,15 @@ def _stream(
     lost: Sequence[Loss],
     period: Period,
     now: datetime,
+    *,
+    is_whole: bool,
 ) -> StreamReport:
     numbered = stream.numbering == "venue"
     last = read[-1] if read else before
     turns = {hour: GapTurns(*counted) for hour, counted in figures.turns.items()}
     lines = lines_of(read, before, turns, numbered=numbered, period=period, now=now)
     counts = sum_of(lines, numbered=numbered)
-    percent, why = _completeness(counts)
+    percent, why = _completeness(counts) if is_whole else (None, NOT_KEPT)
     return StreamReport(
         stream=stream.name,
         source=stream.source,

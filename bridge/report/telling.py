@@ -63,6 +63,8 @@ def _streams(streams: Sequence[StreamReport]) -> Sheet:
         "unmatched",
     )
     says = "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
+    for reason in sorted({one.why for one in streams if one.why is not None}):
+        says += f" No completeness: {reason}."
     return _sheet("Streams", says, columns, [_stream(one) for one in streams])
 
 

@@ -65,6 +65,15 @@ class Hour(NamedTuple):
         return 0 if self.frontier is None else self.head - self.frontier + 1
 
     @property
+    def is_first(self) -> bool:
+        """Whether nothing was counted before: the log is no longer than what was appended in this hour.
+
+        What tells of an epoch is of no kind that is counted; there is at most one entry of those for each that began.
+        """
+        counted = self.events + self.gaps + self.late + self.recovered + self.conflicts
+        return self.position - counted < self.epoch
+
+    @property
     def lag(self) -> Lag:
         """How far it was behind, and what it stands before at the end."""
         return Lag(self.lag_ms, self.behind_since)
@@ -87,6 +96,13 @@ SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in _COLUMNS)}
 FROM streams s CROSS JOIN LATERAL (
     SELECT * FROM hours WHERE stream_id = s.id AND hour < :since ORDER BY hour DESC LIMIT 1) h
 WHERE s.id = ANY (CAST(:stream_ids AS int[])) ORDER BY s.name
+""")
+
+
+_OLDEST = text(f"""
+SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in _COLUMNS)}
+FROM streams s CROSS JOIN LATERAL (SELECT * FROM hours WHERE stream_id = s.id ORDER BY hour LIMIT 1) h
+WHERE s.id = ANY (CAST(:stream_ids AS int[]))
 """)
 
 
@@ -147,3 +163,10 @@ async def before(conn: Executes, stream_ids: Sequence[int], *, since: datetime) 
     """The last hour of each of these streams before a time, by the stream's name; none where it began later."""
     rows = await conn.execute(_BEFORE, {"stream_ids": list(stream_ids), "since": since})
     return {row[0]: Hour(*row) for row in rows}
+
+
+async def oldest(conn: Executes, stream_ids: Sequence[int]) -> dict[str, Hour]:
+    """The oldest hour of each of these streams that is kept, by the stream's name."""
+    if not stream_ids:
+        return {}
+    return {row[0]: Hour(*row) for row in await conn.execute(_OLDEST, {"stream_ids": list(stream_ids)})}
