@@ -201,5 +201,6 @@ def told(report: Report, now: datetime) -> bytes:
         streams=len(counts),
         **{name: sum(getattr(one, name) for one in counts) for name in ("events", "late", "recovered", "conflicts")},
         **{name: sum(getattr(one, name) or 0 for one in counts) for name in ("assigned", "void", "lost")},
+        stretches_lost=sum(one.stretches_lost for one in counts),
         gaps_open=sum(stream.gaps.open for stream in report.streams),
     )

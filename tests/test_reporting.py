@@ -15,7 +15,11 @@ from structlog.testing import capture_logs
 from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.core.destination import DestinationPolicy
+from bridge.core.span import Span
+from bridge.core.timeline import Missing
 from bridge.core.tracing import Sampling, traceparent
+from bridge.follow.words import of_missing
+from bridge.ingest.followed import Chapter, append
 from bridge.report import Period, make, making
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
@@ -23,6 +27,7 @@ from bridge.store import reports
 from bridge.traces.posting import Posting
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
+from tests.followed import EXECUTION, declare
 from tests.logs import START, append_events
 from tests.report.reading import bytes_of
 from tests.test_retention import NoPause
@@ -114,6 +119,20 @@ async def test_a_day_is_reported_once_when_it_is_over_and_signed_to_who_asked(
     async with reading(engine) as client:
         kept = (await client.get(told["path"])).content
     assert json.loads(kept)["digest"] == digest
+
+
+async def test_stretches_of_time_that_are_lost_are_told_where_nobody_can_count_events(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    fills = await declare(engine, EXECUTION)
+    reasons = ("lost", "superseded", "lost")
+    missing = [Missing(Span(at * 1_000_000, at * 1_000_000 + 9), why, {}) for at, why in enumerate(reasons)]
+    async with engine.begin() as conn:
+        await append(conn, fills.id, Chapter(position=0, sayings=[of_missing(one) for one in missing]), now=START)
+    clock.advance(3600 + 900)
+    await reporting.tick()
+    told = json.loads(post.sent[-1][2])
+    assert (told["lost"], told["stretches_lost"]) == (0, 2)
 
 
 async def test_a_day_without_a_bridge_is_not_reported_and_one_without_a_worker_is_made_good(

@@ -45,6 +45,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     websocket: Heard
     replay: Heard
 
+    @property
+    def stretches_lost(self) -> int:
+        """How many stretches of time are lost where nobody can say how many events: the venue numbers none."""
+        return self.gaps - self.superseded if self.lost is None else 0
+
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """A stream at the end of an hour. ``chain`` is the value at ``position``; ``open`` counts unsettled numbers."""

@@ -38,7 +38,7 @@ def summary_of(report: Report) -> str:
     """The period in a few words."""
     events = sum(one.counts.events for one in report.streams)
     lost = sum(one.counts.lost or 0 for one in report.streams)
-    stretches = sum(one.counts.gaps - one.counts.superseded for one in report.streams if one.counts.lost is None)
+    stretches = sum(one.counts.stretches_lost for one in report.streams)
     also = f" and {stretches:,} stretches of time" if stretches else ""
     conflicts = sum(one.counts.conflicts for one in report.streams)
     still = sum(one.gaps.open for one in report.streams)
