@@ -21,6 +21,9 @@ from matplotlib.patches import Patch
 from bridge.report.brief import Brief
 from bridge.report.shape import Report, StreamReport
 
+# A matplotlibrc in somebody's folder has no say: it could move even the hours, which the defaults leave alone.
+mpl.rcdefaults()
+mpl.rcParams.update({"timezone": "UTC", "date.epoch": "1970-01-01T00:00:00"})
 mpl.rcParams.update({"svg.hashsalt": "bridge", "svg.fonttype": "none", "hatch.linewidth": 0.6})
 
 INK, LINE = "#010203", "#030201"
