@@ -247,10 +247,18 @@ async def test_the_sheet_has_a_row_for_each_hour(door: Door, clock: ManualClock,
     assert (row["chain"], int(row["position"])) == (ended.chain, ended.position)
 
 
-@pytest.mark.parametrize("text_", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\x0b1", " =1", "\u00a0\u3000=1")
+FULL_WIDTH = ("\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)", "\ufe62\ufe631", "\u2212 1")
+
+
+@pytest.mark.parametrize("text_", [*FORMULAS, *FULL_WIDTH])
 def test_no_cell_is_a_formula(text_: str) -> None:
     assert inert(text_) == f"'{text_}"
-    assert inert("pb.events") == "pb.events"
+
+
+@pytest.mark.parametrize("text_", ["pb.events", "a=1", "", "'=1", "_x"])
+def test_what_is_none_stays_as_it_is(text_: str) -> None:
+    assert inert(text_) == text_
 
 
 async def test_deliveries_that_no_event_was_found_for_are_counted_in_their_period(
