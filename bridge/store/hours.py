@@ -130,10 +130,8 @@ def begun(table: str, **key: str) -> str:
     """
     hour = "CAST(:hour AS timestamptz)"
     same = " AND ".join(f"begun.{name} = {value}" for name, value in key.items())
-    return (
-        f"greatest({hour}, (SELECT max(begun.hour) FROM {table} AS begun"
-        f" WHERE {same} AND begun.hour <= {hour} + interval '1 hour'))"
-    )
+    next_ = f"SELECT begun.hour FROM {table} AS begun WHERE {same} AND begun.hour = {hour} + interval '1 hour'"
+    return f"coalesce(({next_}), {hour})"
 
 
 def values_of_hour(
