@@ -171,6 +171,19 @@ async def test_a_period_that_is_over_gives_the_same_bytes_for_ever(
     assert stream.counts.assigned == NUMBERS
 
 
+async def test_a_stream_that_came_later_is_listed_with_nothing_in_it_and_changes_no_other(
+    door: Door, clock: ManualClock, engine: AsyncEngine
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    await Played(door, clock, 1).play(1)
+    before = await report(engine, glob="*")
+    clock.advance(max(0.0, (DAY.until - clock.now()).total_seconds()))
+    await door.accept("pay.in", [event(None, event_id="paid")], transport=Transport.WEBHOOK)
+    [new, same] = (await report(engine, glob="*")).streams
+    assert [same] == before.streams
+    assert (new.stream, new.began, new.ended, new.hours, new.counts.events) == ("pay.in", None, None, [], 0)
+
+
 async def test_what_became_of_gaps_counts_as_the_period_left_it(
     door: Door, clock: ManualClock, engine: AsyncEngine
 ) -> None:
