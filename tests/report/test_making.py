@@ -153,6 +153,20 @@ async def test_what_a_sealed_epoch_missed_is_lost_and_the_next_one_adds_up(
     assert (stream.ended.epoch, stream.ended.frontier, stream.ended.open) == (2, 10, 0)
 
 
+async def test_what_turns_up_of_a_sealed_epoch_was_told_first_by_somebody(
+    door: Door, clock: ManualClock, engine: AsyncEngine
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    await door.accept("pb.events", [event(1), event(4)], transport=Transport.REPLAY)
+    clock.advance(7200)
+    await door.open_epoch("pb.events", NewEpoch(1, Base(1, clock.now())))
+    for _ in range(2):
+        await door.accept("pb.events", [event(2), event(3)], transport=Transport.WEBHOOK)
+    [stream] = (await report(engine)).streams
+    assert msgspec.structs.astuple(stream.counts.webhook) == (4, 2, 2)
+    assert (stream.counts.recovered, stream.counts.lost, stream.counts.events) == (2, 2, 2)
+
+
 async def test_a_period_that_is_over_gives_the_same_bytes_for_ever(
     door: Door, clock: ManualClock, engine: AsyncEngine
 ) -> None:
