@@ -109,8 +109,8 @@ class GapLine(msgspec.Struct, frozen=True):
 class LostRange(msgspec.Struct, frozen=True):
     """What is gone for good, as the log tells of it. ``axis``: ``sequence``, or ``time`` in milliseconds since 1970.
 
-    ``closed_at`` is when that was decided and ``position`` where the log says so. ``evidence`` is who or what says
-    that it can be had no more, in at most 300 characters.
+    Both ends are 0 where nobody knows the time. ``closed_at`` is when that was decided and ``position`` where the log
+    says so. ``evidence`` is who or what says that it can be had no more, in at most 300 characters.
     """
 
     epoch: int

@@ -121,9 +121,11 @@ def _losses(streams: Sequence[StreamReport]) -> Sheet:
 
 
 def bounds(lost: LostRange) -> tuple[str, str, str]:
-    """From where to where it goes, both included, and how much it is."""
+    """From where to where it goes, both included, and how much it is; of a time that nobody knows, nothing."""
     if lost.axis == "sequence":
         return str(lost.first), str(lost.last), _told(lost.lost)
+    if not lost.last:
+        return NONE, NONE, NONE
     begin, end = (f"{moment(at * 1_000):%Y-%m-%d %H:%M:%S}" for at in (lost.first, lost.last))
     return begin, end, duration(lost.lost / 1_000)
 
