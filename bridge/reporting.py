@@ -20,7 +20,7 @@ from bridge.core.retry import backoff_s
 from bridge.core.tracing import HEADER
 from bridge.deliver.limits import Posting
 from bridge.egress import Egress
-from bridge.report import Period, Written, make
+from bridge.report import NotReportable, Period, Written, make
 from bridge.report.brief import brief_of
 from bridge.report.shape import Report
 from bridge.store import reports
@@ -38,11 +38,15 @@ DAY = timedelta(days=1)
 class ReportLimits:
     """A day is reported ``after_s`` it ended, so that what was on its way is in; up to ``days_max`` at once.
 
+    The first report of all is of that many days ago at most; after that no day is left out, but for what would be
+    older than ``keep_days``, which is how long retention keeps reports.
+
     A destination is told up to ``attempts_max`` times, at most ``retry_max_s`` apart.
     """
 
     after_s: float = 900.0
     days_max: int = 7
+    keep_days: float = 400.0
     notices_max: int = 100
     attempts_max: int = 20
     retry_first_s: float = 30.0
@@ -83,13 +87,16 @@ class Reporting:
         limits = self._limits
         ended = self._clock.now() - timedelta(seconds=limits.after_s)
         today = ended.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        days = [today - DAY * back for back in range(limits.days_max, 0, -1)]
+        since, oldest = today - DAY * limits.days_max, self._clock.now() - DAY * limits.keep_days
         with store_errors():
             async with self._engine.connect() as conn:
-                due = await reports.missing(conn, days)
+                due = await reports.missing(conn, since=since, oldest=oldest, today=today, limit=limits.days_max)
         made = 0
         for day in due:
-            made += await self._keep(Period.of(day, day + DAY))
+            try:
+                made += await self._keep(Period.of(day, day + DAY))
+            except NotReportable as error:
+                log.error("report.refused", day=f"{day:%Y-%m-%d}", reason=str(error))
         return made
 
     async def _keep(self, period: Period) -> bool:
@@ -194,5 +201,6 @@ def told(report: Report, now: datetime) -> bytes:
         streams=len(counts),
         **{name: sum(getattr(one, name) for one in counts) for name in ("events", "late", "recovered", "conflicts")},
         **{name: sum(getattr(one, name) or 0 for one in counts) for name in ("assigned", "void", "lost")},
+        stretches_lost=sum(one.stretches_lost for one in counts),
         gaps_open=sum(stream.gaps.open for stream in report.streams),
     )

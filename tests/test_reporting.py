@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,18 +10,24 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from bridge.clock import ManualClock
 from bridge.core.delivery import Answered, NotSent, Outcome
 from bridge.core.destination import DestinationPolicy
+from bridge.core.span import Span
+from bridge.core.timeline import Missing
 from bridge.core.tracing import Sampling, traceparent
-from bridge.report import Period, make
+from bridge.follow.words import of_missing
+from bridge.ingest.followed import Chapter, append
+from bridge.report import Period, make, making
 from bridge.reporting import Reporting, ReportLimits
 from bridge.retention import Retention, RetentionLimits
 from bridge.store import reports
 from bridge.traces.posting import Posting
 from tests.consuming import KEY
 from tests.deliver.sending import deliverer
+from tests.followed import EXECUTION, declare
 from tests.logs import START, append_events
 from tests.report.reading import bytes_of
 from tests.test_retention import NoPause
@@ -86,7 +93,8 @@ def reporter(
 
 async def ask(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
     async with engine.begin() as conn:
-        return [tuple(row) for row in (await conn.execute(text(statement))).all()]
+        done = await conn.execute(text(statement))
+        return [tuple(row) for row in done.all()] if done.returns_rows else []
 
 
 async def test_a_day_is_reported_once_when_it_is_over_and_signed_to_who_asked(
@@ -113,6 +121,20 @@ async def test_a_day_is_reported_once_when_it_is_over_and_signed_to_who_asked(
     assert json.loads(kept)["digest"] == digest
 
 
+async def test_stretches_of_time_that_are_lost_are_told_where_nobody_can_count_events(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    fills = await declare(engine, EXECUTION)
+    reasons = ("lost", "superseded", "lost")
+    missing = [Missing(Span(at * 1_000_000, at * 1_000_000 + 9), why, {}) for at, why in enumerate(reasons)]
+    async with engine.begin() as conn:
+        await append(conn, fills.id, Chapter(position=0, sayings=[of_missing(one) for one in missing]), now=START)
+    clock.advance(3600 + 900)
+    await reporting.tick()
+    told = json.loads(post.sent[-1][2])
+    assert (told["lost"], told["stretches_lost"]) == (0, 2)
+
+
 async def test_a_day_without_a_bridge_is_not_reported_and_one_without_a_worker_is_made_good(
     engine: AsyncEngine, clock: NoPause, reporting: Reporting
 ) -> None:
@@ -120,6 +142,71 @@ async def test_a_day_without_a_bridge_is_not_reported_and_one_without_a_worker_i
     assert await reporting.tick() == 6
     found = await ask(engine, "SELECT since FROM reports ORDER BY since")
     assert [since for (since,) in found] == [MIDNIGHT + n * DAY for n in range(3)]
+
+
+async def test_the_day_on_which_everything_stopped_is_made_good_however_long_ago_it_was(
+    engine: AsyncEngine, clock: NoPause, reporting: Reporting
+) -> None:
+    clock.advance(2 * 86_400)
+    assert await reporting.tick() == 4, "two days, and who is told of them"
+    clock.advance(3600)
+    await append_events(engine, "pb.events", 3)
+    clock.advance(20 * 86_400)
+    made = 0
+    while more := await reporting.tick():
+        assert more <= 2 * LIMITS.days_max
+        made += more
+    found = await ask(engine, "SELECT since FROM reports ORDER BY since")
+    assert [since for (since,) in found] == [MIDNIGHT + n * DAY for n in range(22)]
+    assert made == 2 * 20
+
+
+async def test_what_retention_has_deleted_is_not_made_and_told_again(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    limits = replace(LIMITS, keep_days=2.0)
+    short = Reporting(engine, post, clock, policies=lambda: POLICIES, jitter=lambda: 0.5, limits=limits)
+    clock.advance(6 * 86_400)
+    await short.tick()
+    await Retention(engine, clock, RetentionLimits(reports_days=limits.keep_days)).tick()
+    assert await short.tick() == 0
+    assert len(post.sent) == len(await ask(engine, "SELECT 1 FROM reports")) == 2
+
+
+async def test_what_cannot_be_reported_keeps_nobody_from_being_told(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.answer = Answered(500, None, "not today", 0.1)
+    clock.advance(3600 + 900)
+    await reporting.tick()
+    post.answer = OK
+    clock.advance(86_400)
+    monkeypatch.setattr(making, "STREAMS_MAX", 0)
+    with capture_logs() as logs:
+        assert await reporting.tick() == 1
+    assert [(line["event"], line.get("day")) for line in logs] == [
+        ("report.refused", "2026-02-19"),
+        ("report.told", "2026-02-18"),
+    ]
+    monkeypatch.undo()
+    assert await reporting.tick() == 2, "it is made as soon as it can be"
+
+
+async def test_who_was_overtaken_says_nothing_of_how_it_ended(
+    engine: AsyncEngine, clock: NoPause, post: Post, reporting: Reporting
+) -> None:
+    class Slow(Post):
+        async def post(self, *_: Any, **__: Any) -> Outcome:
+            clock.advance(LIMITS.notices_max * POLICIES[0].timeout_s)
+            assert await reporting.tick() == 1
+            return NotSent("no route", 0.1)
+
+    clock.advance(3600 + 900)
+    await reporter(engine, Slow(), clock).tick()
+    [(due_at, told_at, error)] = await ask(engine, "SELECT due_at, told_at, error FROM report_notices")
+    assert (due_at, error) == (None, None)
+    assert told_at is not None
+    assert len(post.sent) == 1
 
 
 async def test_who_does_not_take_it_is_told_again_with_the_same_id_and_in_the_end_given_up(
@@ -273,3 +360,21 @@ async def test_what_reports_are_made_of_goes_in_time_but_for_what_the_next_one_b
     assert await ask(engine, "SELECT hour, position FROM hours") == [(NEXT, 7)]
     assert len(await ask(engine, "SELECT 1 FROM delivery_hours")) == 2
     assert await ask(engine, "SELECT count(*) FROM reports") == [(0,)]
+
+
+async def test_a_fault_of_the_database_is_none_of_who_asks(engine: AsyncEngine, reporting: Reporting) -> None:
+    await ask(engine, "ALTER TABLE hours RENAME TO nowhere")
+    async with reading(engine) as client:
+        answer = await client.get("/v1/reports/2026-02-18?stream=pb.*")
+    assert answer.status_code == 500
+    assert "database" in answer.json()["detail"]
+
+
+async def test_what_is_too_much_for_a_report_says_what_to_ask_for(
+    engine: AsyncEngine, reporting: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "STREAMS_MAX", 0)
+    async with reading(engine) as client:
+        answer = await client.get("/v1/reports/2026-02-18")
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "stream")
+    assert "ask for some" in answer.json()["detail"]

@@ -43,7 +43,7 @@ def _reporting(settings: Settings, means: Means) -> list[Chore]:
     wanted = settings.reports
     if not wanted.enabled:
         return []
-    limits = ReportLimits(after_s=wanted.after_s)
+    limits = ReportLimits(after_s=wanted.after_s, keep_days=settings.retention.reports_days)
     reporting = Reporting(
         means.engine,
         means.egress,

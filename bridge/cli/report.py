@@ -1,8 +1,7 @@
 """``bridge report``: what became of every number in a period, for whoever signs the day."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,7 @@ from bridge.cli import show
 from bridge.cli.database import with_database
 from bridge.cli.edge import PROBLEM, Edge
 from bridge.clock import SystemClock
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.report import Period, Written, make
 from bridge.report.brief import brief_of
 from bridge.report.forms import FORMS
@@ -70,6 +69,8 @@ def register(app: typer.Typer, edge: Edge) -> None:
         period = period_of(day, since, until, now=now)
         if output is None and form is Format.PDF and sys.stdout.isatty():
             raise BridgeError("a PDF is not for a terminal: name a file with --output")
+        if output is not None and form is Format.TABLE:
+            raise ConfigError("--output: a table is for a terminal: say with --format how the file is written")
 
         async def read(engine: AsyncEngine) -> Written:
             async with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
@@ -78,13 +79,22 @@ def register(app: typer.Typer, edge: Edge) -> None:
         made = with_database(edge.settings(), read)
         if form is Format.TABLE:
             _print(brief_of(made).report)
+        elif output is not None:
+            _write(output, FORMS[form].write(made))
         else:
-            with nullcontext(typer.get_binary_stream("stdout")) if output is None else output.open("wb") as out:
-                out.writelines(FORMS[form].write(made))
-            if output is None and form is Format.JSON:
+            typer.get_binary_stream("stdout").writelines(FORMS[form].write(made))
+            if form is Format.JSON:
                 typer.echo()
         if any(_is_bad(one) for one in made.streams()):
             raise typer.Exit(PROBLEM)
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    try:
+        with path.open("wb") as out:
+            out.writelines(pieces)
+    except OSError as error:
+        raise ConfigError(f"--output: {path} cannot be written: {error.strerror}") from None
 
 
 def _is_bad(one: StreamReport) -> bool:
@@ -92,7 +102,7 @@ def _is_bad(one: StreamReport) -> bool:
 
 
 def period_of(day: datetime | None, since: datetime | None, until: datetime | None, *, now: datetime) -> Period:
-    """The period that was asked for. Raises BridgeError for one that is none, or has not ended its first hour."""
+    """The period that was asked for. Raises BridgeError for one that is none."""
     if day is not None and (since is not None or until is not None):
         raise BridgeError("give --day, or --from and --to")
     if (since is None) != (until is None):

@@ -155,6 +155,7 @@ class Holding:
             return False
         self._tally.parked += 1
         async with self._transaction() as conn:
+            await self._count(conn)  # the cursor first, as whoever forgets a log locks them
             await parked.add(
                 conn,
                 self.claim.destination_id,
@@ -165,7 +166,6 @@ class Holding:
                 error=failed.error or "",
                 now=failed.ended_at,
             )
-            await self._count(conn)
         self.failures, self.failing_since = 0, None
         logger.error(
             "delivery.parked", destination=self._policy.name, stream=self.claim.stream, position=failed.first,

@@ -47,8 +47,9 @@ async def _send(means: Means, policy: DestinationPolicy, due: Due) -> None:
         tally.accept([found[0].received_at], now, first_try=False)
         with store_errors():
             async with means.engine.begin() as conn:
-                await parked.redelivered(conn, due, now=now)
+                # The cursor first, as whoever forgets a log locks them.
                 await delivery_hours.add(conn, due.destination_id, due.stream_id, tally, now=now)
+                await parked.redelivered(conn, due, now=now)
         means.observe.delivered(policy.name, tally.latency, tally.waited_s)
         logger.info("delivery.redelivered", destination=policy.name, stream=due.stream, position=due.position)
         return
@@ -59,5 +60,5 @@ async def _send(means: Means, policy: DestinationPolicy, due: Due) -> None:
 async def _failed(means: Means, due: Due, tally: Tally, *, status: int | None, error: str) -> None:
     with store_errors():
         async with means.engine.begin() as conn:
-            await parked.failed(conn, due, status=status, error=error)
             await delivery_hours.add(conn, due.destination_id, due.stream_id, tally, now=means.clock.now())
+            await parked.failed(conn, due, status=status, error=error)

@@ -10,7 +10,7 @@ from bridge.core.span import Span
 from bridge.ingest.batch import Telling
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import NewEpoch
-from bridge.store import events
+from bridge.store import events, evidence
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.evidence import Evidence
@@ -73,15 +73,22 @@ def take_sealed(stream: Stream, first: dict[int, Telling]) -> list[tuple[Event, 
 async def recover(
     connection: Executes, stream: Stream, heard: Sequence[tuple[Event, Transport]], now: datetime
 ) -> list[Entry]:
-    """Store events of the sealed epoch; what was new there had been told as lost, and is recovered."""
+    """Store events of the sealed epoch; what is new there had been told as lost, and is recovered, or it is late."""
     rows = sorted(heard, key=lambda row: row[0].sequence or 0)
     sealed = stream.epoch - 1
     fresh = await events.insert(connection, stream_id=stream.id, epoch=sealed, heard=rows, received_at=now)
+    if not fresh:
+        return []
+    lost = await evidence.losses(connection, stream_id=stream.id, epoch=sealed, lowest=min(fresh), highest=max(fresh))
+    await evidence.refute(connection, stream_id=stream.id, epoch=sealed, sequences=sorted(fresh), now=now)
     return [
-        Entry(Kind.RECOVERED, event.sequence, event.digest, epoch=sealed, event_id=event.event_id, received_at=now)
+        Entry(
+            Kind.RECOVERED if event.sequence in lost else Kind.LATE,
+            event.sequence, event.digest, epoch=sealed, event_id=event.event_id, received_at=now,
+        )
         for event, _ in rows
         if event.sequence in fresh
-    ]
+    ]  # fmt: skip
 
 
 async def drop_sealed(connection: Executes, stream: Stream, first: dict[int, Telling]) -> None:

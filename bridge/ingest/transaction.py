@@ -59,6 +59,7 @@ class _Transaction:
     late: set[int] = field(default_factory=set)
     outcome: repeats.Outcome = field(default_factory=repeats.Outcome)
     entries: list[Entry] = field(default_factory=list)
+    first_sealed: Counter[str] = field(default_factory=Counter)
     sighted: int = 0
 
     @property
@@ -111,7 +112,7 @@ async def commit(
         settled.stream,
         entries=told,
         told=work.batch.told,
-        first=Counter(work.batch.first[number].transport.value for number in work.fresh),
+        first=work.first_sealed + Counter(work.batch.first[number].transport.value for number in work.fresh),
         lag=Lag.between(before.behind_since, settled.stream.behind_since, now),
         now=now,
     )
@@ -198,7 +199,10 @@ async def _recover_sealed(work: _Transaction) -> None:
     sealed = epochs.take_sealed(work.stream, work.batch.first)
     sealed = [one for one in sealed if not work.stream.is_forgotten(work.stream.epoch - 1, one[0].sequence or 0)]
     if sealed:
-        work.entries += await epochs.recover(work.connection, work.stream, sealed, work.now)
+        told = await epochs.recover(work.connection, work.stream, sealed, work.now)
+        fresh = {entry.sequence for entry in told}
+        work.entries += told
+        work.first_sealed.update(transport.value for event, transport in sealed if event.sequence in fresh)
 
 
 async def _store(work: _Transaction) -> None:

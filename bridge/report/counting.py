@@ -63,7 +63,7 @@ def _hours(
     if not stands and not turns and all(row.behind_since is None for row in rows.values()):
         yield from rows
         return
-    hour = period.since
+    hour = period.since if before is None else max(period.since, before.hour + HOUR)
     while hour < period.until:
         row = rows.get(hour)
         if row is not None or hour in turns or (stands and hour <= now):

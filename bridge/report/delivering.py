@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import zip_longest
 
-from bridge.core.errors import BridgeError
 from bridge.core.latency import percentile_ms
-from bridge.report.period import HOUR, Period
+from bridge.report.period import HOUR, NotReportable, Period
 from bridge.report.shape import Acknowledged, Deliveries, DestinationHour, DestinationReport
 from bridge.store import delivery_hours, destinations
 from bridge.store.delivery_hours import Hour, Standing
@@ -23,15 +22,15 @@ async def delivering(
     """The destinations whose names match ``glob``, by name, as far as they are about these streams.
 
     Raises:
-        BridgeError: there are too many destinations, or hours of them, for one report.
+        NotReportable: there are too many destinations, or hours of them, for one report.
     """
-    found = await destinations.named(conn, limit=DESTINATIONS_MAX + 1)
-    if len(found) > DESTINATIONS_MAX:
-        raise BridgeError(f"more than {DESTINATIONS_MAX:,} destinations: ask for some of them")
-    wanted = {name: destination_id for name, destination_id in found.items() if fnmatchcase(name, glob)}
+    found = await destinations.named(conn)
+    wanted = {name: found[name] for name in sorted(found) if fnmatchcase(name, glob)}
+    if len(wanted) > DESTINATIONS_MAX:
+        raise NotReportable(f"more than {DESTINATIONS_MAX:,} destinations: ask for some of them")
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
-        raise BridgeError(
+        raise NotReportable(
             f"{rows:,} hours of destinations are too many: ask for a shorter period, or for some of them"
         )
     for name, destination_id in wanted.items():

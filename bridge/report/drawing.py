@@ -15,11 +15,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bridge.report.brief import Brief
 from bridge.report.shape import Report, StreamReport
 
+# A matplotlibrc in somebody's folder has no say: it could move even the hours, which the defaults leave alone.
+mpl.rcdefaults()
+mpl.rcParams.update({"timezone": "UTC", "date.epoch": "1970-01-01T00:00:00"})
 mpl.rcParams.update({"svg.hashsalt": "bridge", "svg.fonttype": "none", "hatch.linewidth": 0.6})
 
 INK, LINE = "#010203", "#030201"
@@ -121,18 +125,19 @@ def _latency(report: Report, line: str) -> Figure | None:
     if not busiest:
         return None
     figure, axes = _axes(report, line, height_in=2.8)
+    lines, labels = list[Line2D](), list[str]()  # of its own a legend leaves out what begins with an underscore
     for one, (colour, marker) in zip(sorted(busiest, key=lambda one: one.destination), LATENCY, strict=False):
         hours = [hour for hour in one.hours if hour.deliveries.delivered]
         middle = [_num(hour.hour) + HOUR_DAYS / 2 for hour in hours]
         for name, dashes in (("p50_ms", "-"), ("p99_ms", "--")):
             values = [getattr(hour.deliveries, name) for hour in hours]
-            label = f"{_plain(one.destination)} {name.removesuffix('_ms')}"
-            axes.plot(middle, values, dashes, color=colour, marker=marker, markersize=4, label=label)
+            labels.append(f"{_plain(one.destination)} {name.removesuffix('_ms')}")
+            lines += axes.plot(middle, values, dashes, color=colour, marker=marker, markersize=4)
     axes.set_yscale("log")
     axes.set_ylabel("ms", color=INK)
     axes.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.14), ncols=4, frameon=False, labelcolor=INK, fontsize=8,
-        borderaxespad=0,
+        lines, labels, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=4, frameon=False, labelcolor=INK,
+        fontsize=8, borderaxespad=0,
     )  # fmt: skip
     return figure
 

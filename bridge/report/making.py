@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from bridge.core.errors import BridgeError
 from bridge.report.auditing import audited
 from bridge.report.counting import lag_of, lines_of, standing_of, sum_of
 from bridge.report.delivering import delivering
 from bridge.report.losing import range_of
-from bridge.report.period import HOUR, Period
+from bridge.report.period import HOUR, NotReportable, Period
 from bridge.report.shape import Counts, GapBar, GapCounts, GapLine, GapTurns, StreamReport
 from bridge.report.written import Writing, Written
-from bridge.store import gap_figures, hours, losses, streams
+from bridge.store import cursors, gap_figures, hours, losses, streams
 from bridge.store.direct import Executes
 from bridge.store.gap_figures import Figures
 from bridge.store.hours import Hour
@@ -32,6 +31,7 @@ LOST_IN_ALL_MAX = 20_000
 BARS_MAX = 200
 BARS_IN_ALL_MAX = 20_000
 NOT_NUMBERED = "the venue does not number these events, so nobody can count what it never told"
+NOT_KEPT = "not all hours of this period are kept: what is counted begins later"
 NOTHING_PASSED = "no number was settled in this period"
 
 
@@ -41,25 +41,26 @@ async def make(conn: Executes, period: Period, *, now: datetime, glob: str = "*"
     The caller's transaction is what it sees. ``now`` matters to a period that is not over: what lags, lags until now.
 
     Raises:
-        BridgeError: there are too many streams, hours or destinations for one report.
+        NotReportable: there are too many streams, hours or destinations for one report.
     """
-    found = await streams.listing(conn, limit=STREAMS_MAX + 1)
-    if len(found) > STREAMS_MAX:
-        raise BridgeError(f"more than {STREAMS_MAX:,} streams: ask for some of them")
-    wanted = [stream for stream in found if fnmatchcase(stream.name, glob)]
+    found = await cursors.streams(conn)
+    # In Python's order: that of names in a database is a matter of its locale, and the digest is not.
+    wanted = [found[name] for name in sorted(found) if fnmatchcase(name, glob)]
+    if len(wanted) > STREAMS_MAX:
+        raise NotReportable(f"more than {STREAMS_MAX:,} streams: ask for some of them")
     rows = len(wanted) * ((period.until - period.since) // HOUR)
     if rows > HOURS_MAX:
-        raise BridgeError(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
+        raise NotReportable(f"{rows:,} hours of streams are too many: ask for a shorter period, or for some streams")
     writing = Writing(period.since, period.until)
     bars_max = max(1, min(BARS_MAX, BARS_IN_ALL_MAX // max(1, len(wanted))))
     lost_left = LOST_IN_ALL_MAX
     for at in range(0, len(wanted), PIECE):
-        piece = wanted[at : at + PIECE]
+        piece = sorted(await streams.some(conn, wanted[at : at + PIECE]), key=lambda stream: stream.name)
         made = await _streams(conn, piece, period, now, bars_max, lost_left)
         for stream in await audited(conn, piece, made, period):
             lost_left -= len(stream.gaps.lost)
             writing.stream(stream)
-    async for one in delivering(conn, period, glob=destination, stream_ids=[stream.id for stream in wanted]):
+    async for one in delivering(conn, period, glob=destination, stream_ids=wanted):
         writing.destination(one)
     return writing.sealed()
 
@@ -72,6 +73,12 @@ async def _streams(
     read = defaultdict[str, list[Hour]](list)
     for hour in await hours.read(conn, ids, since=period.since, until=period.until):
         read[hour.stream].append(hour)
+    # What is left of hours that retention has deleted is how the last of them ended: a beginning, and no more.
+    left = await hours.oldest(conn, [one.id for one in piece if one.name not in before])
+    left = {name: hour for name, hour in left.items() if not hour.is_first}
+    for name, hour in left.items():
+        if hour.hour < period.until:
+            before[name], read[name] = hour, read[name][1:]
     figures = await gap_figures.figures(conn, ids, since=period.since, until=period.until, bars_max=bars_max)
     # What the log says in the period is between where it stood when the period began, and when it ended.
     told = {
@@ -81,9 +88,12 @@ async def _streams(
     }
     lost = await losses.read(conn, told, each_max=LOST_MAX, in_all_max=lost_max)
     return [
-        _stream(one, before.get(one.name), read[one.name], figures[one.id], lost.get(one.id, ()), period, now)
+        _stream(
+            one, before.get(one.name), read[one.name], figures[one.id], lost.get(one.id, ()), period, now,
+            is_whole=one.name not in left,
+        )
         for one in piece
-    ]
+    ]  # fmt: skip
 
 
 def _stream(
@@ -94,13 +104,15 @@ def _stream(
     lost: Sequence[Loss],
     period: Period,
     now: datetime,
+    *,
+    is_whole: bool,
 ) -> StreamReport:
     numbered = stream.numbering == "venue"
     last = read[-1] if read else before
     turns = {hour: GapTurns(*counted) for hour, counted in figures.turns.items()}
     lines = lines_of(read, before, turns, numbered=numbered, period=period, now=now)
     counts = sum_of(lines, numbered=numbered)
-    percent, why = _completeness(counts)
+    percent, why = _completeness(counts) if is_whole else (None, NOT_KEPT)
     return StreamReport(
         stream=stream.name,
         source=stream.source,

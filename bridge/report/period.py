@@ -9,6 +9,10 @@ HOUR = timedelta(hours=1)
 PERIOD_MAX = timedelta(days=366)
 
 
+class NotReportable(BridgeError):
+    """What was asked for is no period, or too much for one report; the text says what to ask for instead."""
+
+
 class Period(NamedTuple):
     """From the beginning of one hour to the beginning of another."""
 
@@ -17,13 +21,13 @@ class Period(NamedTuple):
 
     @classmethod
     def of(cls, since: datetime, until: datetime) -> "Period":
-        """Raises BridgeError for one that is empty, too long, or does not begin and end with an hour."""
+        """Raises NotReportable for one that is empty, too long, or does not begin and end with an hour."""
         if since.astimezone(UTC) != _whole(since) or until.astimezone(UTC) != _whole(until):
-            raise BridgeError("a report covers whole hours: its period begins and ends at minute 0, in UTC")
+            raise NotReportable("a report covers whole hours: its period begins and ends at minute 0, in UTC")
         if since >= until:
-            raise BridgeError("the period is empty: it ends before it begins")
+            raise NotReportable("the period is empty: it ends before it begins")
         if until - since > PERIOD_MAX:
-            raise BridgeError(f"the period is too long: at most {PERIOD_MAX.days} days")
+            raise NotReportable(f"the period is too long: at most {PERIOD_MAX.days} days")
         return cls(since.astimezone(UTC), until.astimezone(UTC))
 
 

@@ -10,7 +10,11 @@ import msgspec
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """Of one transport: how many events it told, how many of them it told first, and how many were repetitions."""
+    """Of one transport: how many events it told, how many it was the first to tell, and how many were repetitions.
+
+    ``first`` counts when an event is stored. One that had to wait, until its turn or for a doubt, may be stored in a
+    later hour than it was told in: there ``again``, which is ``told`` less ``first``, is negative.
+    """
 
     told: int
     first: int
@@ -40,6 +44,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     webhook: Heard
     websocket: Heard
     replay: Heard
+
+    @property
+    def stretches_lost(self) -> int:
+        """How many stretches of time are lost where nobody can say how many events: the venue numbers none."""
+        return self.gaps - self.superseded if self.lost is None else 0
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -100,8 +109,8 @@ class GapLine(msgspec.Struct, frozen=True):
 class LostRange(msgspec.Struct, frozen=True):
     """What is gone for good, as the log tells of it. ``axis``: ``sequence``, or ``time`` in milliseconds since 1970.
 
-    ``closed_at`` is when that was decided and ``position`` where the log says so. ``evidence`` is who or what says
-    that it can be had no more, in at most 300 characters.
+    Both ends are 0 where nobody knows the time. ``closed_at`` is when that was decided and ``position`` where the log
+    says so. ``evidence`` is who or what says that it can be had no more, in at most 300 characters.
     """
 
     epoch: int

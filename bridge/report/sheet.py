@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from bridge.report.shape import DestinationHour, HourLine, StreamReport
@@ -19,7 +20,7 @@ DELIVERY_COLUMNS = (
     *("destination", "hour", "delivered", "first_try", "attempts", "failed", "parked", "expired"),
     *("p50_ms", "p99_ms"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\u2212")
 
 
 def csv_of(report: Written) -> Iterator[bytes]:
@@ -34,8 +35,12 @@ def deliveries_csv_of(report: Written) -> Iterator[bytes]:
 
 
 def inert(text: str) -> str:
-    """``text`` as a spreadsheet shows it, and does not calculate it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """``text`` as a spreadsheet shows it, and does not calculate it: full-width signs, and what is blank before, too.
+
+    Names of streams and destinations can only begin with a minus; a form for others is to be safe all the same.
+    """
+    begins = unicodedata.normalize("NFKC", text).lstrip().startswith(_FORMULA) or text[:1].isspace()
+    return f"'{text}" if begins else text
 
 
 def _row(stream: StreamReport, line: HourLine) -> list[object]:

@@ -38,7 +38,7 @@ def summary_of(report: Report) -> str:
     """The period in a few words."""
     events = sum(one.counts.events for one in report.streams)
     lost = sum(one.counts.lost or 0 for one in report.streams)
-    stretches = sum(one.counts.gaps - one.counts.superseded for one in report.streams if one.counts.lost is None)
+    stretches = sum(one.counts.stretches_lost for one in report.streams)
     also = f" and {stretches:,} stretches of time" if stretches else ""
     conflicts = sum(one.counts.conflicts for one in report.streams)
     still = sum(one.gaps.open for one in report.streams)
@@ -63,6 +63,8 @@ def _streams(streams: Sequence[StreamReport]) -> Sheet:
         "unmatched",
     )
     says = "Assigned numbers are each told, void, lost or still open. Streams without numbers have no such counts."
+    for reason in sorted({one.why for one in streams if one.why is not None}):
+        says += f" No completeness: {reason}."
     return _sheet("Streams", says, columns, [_stream(one) for one in streams])
 
 
@@ -119,9 +121,11 @@ def _losses(streams: Sequence[StreamReport]) -> Sheet:
 
 
 def bounds(lost: LostRange) -> tuple[str, str, str]:
-    """From where to where it goes, both included, and how much it is."""
+    """From where to where it goes, both included, and how much it is; of a time that nobody knows, nothing."""
     if lost.axis == "sequence":
         return str(lost.first), str(lost.last), _told(lost.lost)
+    if not lost.last:
+        return NONE, NONE, NONE
     begin, end = (f"{moment(at * 1_000):%Y-%m-%d %H:%M:%S}" for at in (lost.first, lost.last))
     return begin, end, duration(lost.lost / 1_000)
 

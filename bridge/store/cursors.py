@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store import delivery_hours
+from bridge.store.direct import Executes
 from bridge.store.hours import hour_of
 
 
@@ -135,7 +136,7 @@ WHERE destination_id = :destination_id AND stream_id = :stream_id AND attempt = 
 _TAKE_OVER = text("UPDATE cursors SET due_at = :now, attempt = attempt + 1 WHERE due_at > :now")
 
 
-async def streams(conn: AsyncConnection) -> dict[str, int]:
+async def streams(conn: Executes) -> dict[str, int]:
     """The ids of all streams, by name."""
     return {row.name: row.id for row in (await conn.execute(_STREAMS)).all()}
 

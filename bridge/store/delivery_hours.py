@@ -1,7 +1,8 @@
 """What each hour of a destination came to, stream by stream, counted in the transactions that move its cursors.
 
-An hour is the bridge's own clock's, in UTC. Counts are of the hour; ``position`` and ``chain`` say how far the cursor
-was when it was counted last. There is a row from the moment on in which the cursor is made.
+An hour is the bridge's own clock's, in UTC, and none that is older than one that has begun. Counts are of the hour;
+``position`` and ``chain`` say how far the cursor was when it was counted last. There is a row from the moment on in
+which the cursor is made.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.latency import bucket_of
 from bridge.store.direct import Executes
-from bridge.store.hours import hour_of
+from bridge.store.hours import begun, hour_of
 from bridge.store.tables.reporting import DELIVERIES
 
 _COLUMNS = f"destination_id, stream_id, hour, {', '.join(DELIVERIES)}, latency, position, chain"
@@ -69,14 +70,20 @@ ON CONFLICT (destination_id, stream_id, hour) DO UPDATE SET {sums},
     position = excluded.position, chain = excluded.chain"""
 
 
+def hour(cursor: str) -> str:
+    """The hour to count in, for ``added``: ``cursor`` is the alias of what has its key."""
+    return begun("delivery_hours", destination_id=f"{cursor}.destination_id", stream_id=f"{cursor}.stream_id")
+
+
+# The cursor may be another's, who moves it on at this moment: it is written down where it is afterwards.
 _ADD = text(
-    added("""
-SELECT c.destination_id, c.stream_id, :hour, CAST(:delivered AS bigint), CAST(:first_try AS bigint),
+    added(f"""
+SELECT c.destination_id, c.stream_id, {hour("c")}, CAST(:delivered AS bigint), CAST(:first_try AS bigint),
     CAST(:attempts AS bigint), CAST(:failed AS bigint), CAST(:parked AS bigint), 0, CAST(:latency AS bigint[]),
     c.position, CASE WHEN c.position = s.forgotten THEN s.forgotten_chain ELSE (
         SELECT l.chain FROM log l WHERE l.stream_id = c.stream_id AND l.position = c.position) END
 FROM cursors c JOIN streams s ON s.id = c.stream_id
-WHERE c.destination_id = :destination_id AND c.stream_id = :stream_id
+WHERE c.destination_id = :destination_id AND c.stream_id = :stream_id FOR NO KEY UPDATE OF c
 """)
 )
 
@@ -141,7 +148,7 @@ WITH stood AS MATERIALIZED (
 SELECT name, position, chain, owed,
     CASE WHEN owed > 0 THEN (
         SELECT appended_at FROM log l WHERE l.stream_id = stood.id AND l.position = stood.position + 1) END
-FROM stood ORDER BY name
+FROM stood ORDER BY name COLLATE "C"
 """)
 
 

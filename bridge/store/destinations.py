@@ -43,7 +43,7 @@ ON CONFLICT (name) DO NOTHING
 
 _IDS = text("SELECT name, id FROM destinations WHERE name = ANY (CAST(:names AS text[]))")
 
-_NAMED = text("SELECT name, id FROM destinations ORDER BY name LIMIT :limit")
+_NAMED = text("SELECT name, id FROM destinations")
 
 _STOP = text("""
 UPDATE destinations SET state = 'stopped', reason = :reason, changed_at = :now
@@ -94,9 +94,9 @@ async def lags(conn: AsyncConnection, *, limit: int = 1000) -> list[Lag]:
     return [Lag(*row) for row in (await conn.execute(_LAGS, {"limit": limit})).all()]
 
 
-async def named(conn: Executes, *, limit: int) -> dict[str, int]:
-    """The ids of the first ``limit`` destinations, by name."""
-    return dict((await conn.execute(_NAMED, {"limit": limit})).all())
+async def named(conn: Executes) -> dict[str, int]:
+    """The ids of all destinations, by name, in no order."""
+    return dict((await conn.execute(_NAMED)).all())
 
 
 async def ids(conn: AsyncConnection, names: Sequence[str]) -> dict[str, int]:

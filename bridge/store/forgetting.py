@@ -110,11 +110,12 @@ WHERE id = :stream_id
 """)
 
 # What was accepted ahead of its turn has not expired.
-_COUNT_EXPIRED = delivery_hours.added("""
-SELECT moved.destination_id, moved.stream_id, :hour, 0, 0, 0, 0, 0, moved.position - moved.was - coalesce((
+_COUNT_EXPIRED = delivery_hours.added(f"""
+SELECT moved.destination_id, moved.stream_id, {delivery_hours.hour("moved")}, 0, 0, 0, 0, 0,
+    moved.position - moved.was - coalesce((
         SELECT sum(upper(taken) - lower(taken))
         FROM unnest(moved.ahead * int8multirange(int8range(moved.was + 1, moved.position + 1))) AS taken), 0),
-    '{}', moved.position, s.forgotten_chain
+    '{{}}', moved.position, s.forgotten_chain
 FROM moved JOIN streams s ON s.id = moved.stream_id
 """)
 

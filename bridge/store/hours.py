@@ -1,6 +1,7 @@
 """What each hour of a stream came to, counted in the transactions that bring it about, so that no report scans.
 
-An hour is the bridge's own clock's, in UTC. Counts are of the hour; the rest is the stream as the hour left it.
+An hour is the bridge's own clock's, in UTC. Counts are of the hour; the rest is the stream as the hour left it. Where
+clocks disagree, or somebody waited for the lock while an hour began, nothing goes into one before the newest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,15 @@ class Hour(NamedTuple):
         return 0 if self.frontier is None else self.head - self.frontier + 1
 
     @property
+    def is_first(self) -> bool:
+        """Whether nothing was counted before: the log is no longer than what was appended in this hour.
+
+        What tells of an epoch is of no kind that is counted; there is at most one entry of those for each that began.
+        """
+        counted = self.events + self.gaps + self.late + self.recovered + self.conflicts
+        return self.position - counted < self.epoch
+
+    @property
     def lag(self) -> Lag:
         """How far it was behind, and what it stands before at the end."""
         return Lag(self.lag_ms, self.behind_since)
@@ -89,9 +99,17 @@ WHERE s.id = ANY (CAST(:stream_ids AS int[])) ORDER BY s.name
 """)
 
 
+_OLDEST = text(f"""
+SELECT s.name, h.hour, {", ".join(f"h.{name}" for name in _COLUMNS)}
+FROM streams s CROSS JOIN LATERAL (SELECT * FROM hours WHERE stream_id = s.id ORDER BY hour LIMIT 1) h
+WHERE s.id = ANY (CAST(:stream_ids AS int[]))
+""")
+
+
 def added(verb: str, stream_id: str, source: str = "") -> str:
     """The statement that adds a transaction to its hour: ``VALUES``, or ``SELECT`` from a ``source``."""
-    told = [stream_id, "CAST(:hour AS timestamptz)", *(f"CAST(:hour_{name} AS bigint)" for name in COUNTS)]
+    hour = begun("hours", stream_id=stream_id)
+    told = [stream_id, hour, *(f"CAST(:hour_{name} AS bigint)" for name in COUNTS)]
     stood = (*(f":{name}" for name in _STANDING), "CAST(:lag_ms AS bigint)", "CAST(:behind_since AS timestamptz)")
     values = ", ".join((*told, *stood))
     sums = [f"{name} = hours.{name} + excluded.{name}" for name in COUNTS]
@@ -102,6 +120,18 @@ def added(verb: str, stream_id: str, source: str = "") -> str:
         + (f"VALUES ({values})" if verb == "VALUES" else f"SELECT {values} {source}")
         + f" ON CONFLICT (stream_id, hour) DO UPDATE SET {', '.join((*sums, *stands, most))}"
     )
+
+
+def begun(table: str, **key: str) -> str:
+    """The hour to count in: ``:hour``, or the next one where a row of ``table`` with that ``key`` has begun it.
+
+    A row says how things stood when it was written last: one that was written to after the next one would tell of
+    what that one has counted. A clock that is wrong by more than an hour moves nobody else.
+    """
+    hour = "CAST(:hour AS timestamptz)"
+    same = " AND ".join(f"begun.{name} = {value}" for name, value in key.items())
+    next_ = f"SELECT begun.hour FROM {table} AS begun WHERE {same} AND begun.hour = {hour} + interval '1 hour'"
+    return f"coalesce(({next_}), {hour})"
 
 
 def values_of_hour(
@@ -131,3 +161,10 @@ async def before(conn: Executes, stream_ids: Sequence[int], *, since: datetime) 
     """The last hour of each of these streams before a time, by the stream's name; none where it began later."""
     rows = await conn.execute(_BEFORE, {"stream_ids": list(stream_ids), "since": since})
     return {row[0]: Hour(*row) for row in rows}
+
+
+async def oldest(conn: Executes, stream_ids: Sequence[int]) -> dict[str, Hour]:
+    """The oldest hour of each of these streams that is kept, by the stream's name."""
+    if not stream_ids:
+        return {}
+    return {row[0]: Hour(*row) for row in await conn.execute(_OLDEST, {"stream_ids": list(stream_ids)})}

@@ -50,11 +50,15 @@ WHERE CAST(:before AS bigint) IS NULL OR id < :before ORDER BY id DESC LIMIT :li
 
 _PACKED = text("SELECT body FROM reports WHERE since = :since AND until = :until")
 
+# Whoever was down for weeks was up on the day that it began with.
 _MISSING = text("""
-SELECT day FROM unnest(CAST(:days AS timestamptz[])) AS day
-WHERE NOT EXISTS (SELECT 1 FROM reports WHERE since = day AND until = day + interval '24 hours')
+SELECT day FROM generate_series(
+    least(CAST(:since AS timestamptz), (SELECT max(until) FROM reports)),
+    CAST(:today AS timestamptz) - interval '24 hours', interval '24 hours') AS day
+WHERE day + interval '24 hours' >= :oldest
+  AND NOT EXISTS (SELECT 1 FROM reports WHERE since = day AND until = day + interval '24 hours')
   AND EXISTS (SELECT 1 FROM hours WHERE hour < day + interval '24 hours')
-ORDER BY day
+ORDER BY day LIMIT :limit
 """)
 
 # Claimed by moving what is due: whoever dies with it leaves it due again then.
@@ -73,7 +77,7 @@ RETURNING r.id, r.since, r.until, r.made_at, r.digest, d.id, d.name, n.attempts
 
 _END = text("""
 UPDATE report_notices SET due_at = :due_at, told_at = :told_at, error = :error
-WHERE report_id = :report_id AND destination_id = :destination_id
+WHERE report_id = :report_id AND destination_id = :destination_id AND attempts = :attempts
 """)
 
 
@@ -114,9 +118,16 @@ async def keep(
     return True
 
 
-async def missing(conn: AsyncConnection, days: Sequence[datetime]) -> list[datetime]:
-    """Those of ``days``, each by its beginning, of which no report is kept, and there is something to report."""
-    return list((await conn.execute(_MISSING, {"days": list(days)})).scalars())
+async def missing(
+    conn: AsyncConnection, *, since: datetime, oldest: datetime, today: datetime, limit: int
+) -> list[datetime]:
+    """The first days before ``today``, each by its beginning, of which there is something to report, and no report.
+
+    They are looked for from ``since`` on, or from the end of the last report, if that is earlier; none ended before
+    ``oldest``.
+    """
+    values = {"since": since, "oldest": oldest, "today": today, "limit": limit}
+    return list((await conn.execute(_MISSING, values)).scalars())
 
 
 async def listing(conn: AsyncConnection, *, before: int | None, limit: int) -> list[Kept]:
@@ -139,17 +150,17 @@ async def take(
 
 
 async def told(conn: AsyncConnection, notice: Notice, *, now: datetime) -> None:
-    """It was accepted."""
+    """It was accepted. Nothing happens where somebody else has taken the notice up since."""
     await _end(conn, notice, due_at=None, told_at=now, error=None)
 
 
 async def failed(conn: AsyncConnection, notice: Notice, *, error: str, due_at: datetime | None) -> None:
-    """It was not accepted; without ``due_at`` it is given up."""
+    """It was not accepted; without ``due_at`` it is given up. Likewise."""
     await _end(conn, notice, due_at=due_at, told_at=None, error=error[:ERROR_CHARS_MAX])
 
 
 async def _end(
     conn: AsyncConnection, notice: Notice, *, due_at: datetime | None, told_at: datetime | None, error: str | None
 ) -> None:
-    values = {"report_id": notice.report.id, "destination_id": notice.destination_id}
+    values = {"report_id": notice.report.id, "destination_id": notice.destination_id, "attempts": notice.attempts}
     await conn.execute(_END, {**values, "due_at": due_at, "told_at": told_at, "error": error})

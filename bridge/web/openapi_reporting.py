@@ -80,7 +80,13 @@ _GAPS = record(
     ),
     timeline_more=WHOLE,
 )
-_HEARD = record("Of one transport: told, told first, and repeated.", told=WHOLE, first=WHOLE, again=WHOLE)
+_HEARD = record(
+    "Of one transport: told, told first, and repeated, which is told less first: negative where events were stored"
+    " that had been told before.",
+    told=WHOLE,
+    first=WHOLE,
+    again={"type": "integer"},
+)
 
 SCHEMAS: dict[str, Schema] = {
     "KeptReport": record(

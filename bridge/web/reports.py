@@ -11,9 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from bridge.clock import Clock
-from bridge.core.errors import BridgeError
 from bridge.core.event import SEQUENCE_MAX
-from bridge.report import HOUR, PERIOD_MAX, Period, Written, make
+from bridge.report import HOUR, PERIOD_MAX, NotReportable, Period, Written, make
 from bridge.report.forms import FORMS
 from bridge.store import reports
 from bridge.store.reports import Kept
@@ -88,7 +87,7 @@ class Reports:
                     report = await make(
                         connection, period, now=self._clock.now(), glob=stream, destination=destination
                     )
-            except BridgeError as error:
+            except NotReportable as error:
                 raise BadParameter("stream", str(error)) from None
         written = FORMS[form]
         name = f"bridge-{period.since:%Y-%m-%d}{written.suffix}"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -60,6 +61,20 @@ def test_destinations_are_told_as_a_table_and_as_a_sheet_of_their_own(invoke: In
     assert (row["destination"], row["delivered"], row["attempts"]) == ("'=ledger", "7", "7")
     others = invoke(environ, "report", "--day", DAY, "--destination", "other*", "--format", "json").stdout
     assert json.loads(others)["destinations"] == []
+
+
+def test_a_file_that_cannot_be_written_or_would_not_be_is_told(
+    invoke: Invoke, database_url: str, tmp_path: Path
+) -> None:
+    on(database_url, fill)
+    asked = ({"DATABASE_URL": database_url}, "report", "--day", DAY, "--output")
+    nowhere = invoke(*asked, str(tmp_path / "nowhere" / "day.json"), "--format", "json")
+    assert (nowhere.exit_code, "--output" in nowhere.output, "No such file" in nowhere.output) == (2, True, True)
+    table = invoke(*asked, str(tmp_path / "day.json"))
+    assert (table.exit_code, "--format" in table.output) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    assert invoke(*asked, str(tmp_path / "day.json"), "--format", "json").exit_code == 0
+    assert json.loads((tmp_path / "day.json").read_text())["streams"]
 
 
 def test_a_contradiction_is_told_by_the_exit_code(invoke: Invoke, database_url: str) -> None:

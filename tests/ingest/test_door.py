@@ -448,3 +448,26 @@ async def test_a_connection_with_a_transaction_open_is_not_committed_on(door: Do
     remove(engine.sync_engine, "checkout", begin)
     await hear(door, 1)
     assert told(await entries_of(engine)) == [("event", 1)]
+
+
+async def test_of_a_sealed_epoch_what_was_lost_is_recovered_and_what_was_void_or_never_known_is_late(
+    door: Door, engine: AsyncEngine
+) -> None:
+    await began(door)
+    await hear(door, 1, 3, 5)
+    await door.record("pb.events", proof(2, 2))
+    later = START + timedelta(hours=1)
+    await door.open_epoch("pb.events", NewEpoch(1, Base(1, later)))
+    await hear(door, 2, 4, 9)
+    entries = await entries_of(engine)
+    assert [(e.kind.value, e.epoch, e.sequence) for e in entries[2:]] == [
+        ("gap", 1, None),
+        ("event", 1, 5),
+        ("epoch", 2, None),
+        ("late", 1, 2),
+        ("recovered", 1, 4),
+        ("late", 1, 9),
+    ]
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT verdict, refuted_at IS NOT NULL FROM evidence ORDER BY first"))
+        assert [tuple(row) for row in rows] == [("proof", True), ("loss", False)]

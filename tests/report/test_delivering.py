@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.clock import ManualClock, SystemClock
 from bridge.core.destination import DestinationPolicy, Exhausted, Order
 from bridge.core.latency import BUCKETS, bucket_of, percentile_ms
-from bridge.report import Period, make
+from bridge.report import NotReportable, Period, delivering, make
 from bridge.report.shape import DestinationReport, Report
 from bridge.store import forgetting, rewind
 from bridge.store.hours import hour_of
@@ -180,6 +180,18 @@ async def test_only_what_was_asked_for_is_told(engine: AsyncEngine, clock: Manua
     [found] = made.destinations
     assert (found.destination, [one.stream for one in found.streams]) == ("ledger", ["by.trades"])
     assert found.deliveries.delivered == 2
+
+
+async def test_too_many_destinations_are_too_many_only_if_all_of_them_are_asked_for(
+    engine: AsyncEngine, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append_events(engine, "pb.events", 2)
+    others = [DestinationPolicy(name, f"http://{name}", (KEY,)) for name in ("audit", "zoo")]
+    await deliverer(engine, Desk(), clock, policy(), *others).drain()
+    monkeypatch.setattr(delivering, "DESTINATIONS_MAX", 1)
+    with pytest.raises(NotReportable, match="ask for some"):
+        await report(engine)
+    assert [one.destination for one in (await report(engine, destination="zoo")).destinations] == ["zoo"]
 
 
 async def test_a_stream_that_a_destination_passes_over_moves_it_all_the_same(

@@ -105,6 +105,14 @@ def test_html_loads_nothing_runs_nothing_and_escapes_every_name() -> None:
     assert "default-src 'none'" in text
 
 
+def test_every_destination_that_is_drawn_is_in_the_legend() -> None:
+    names = ["-ledger", "_ledger", "ledger"]
+    text = html_of(
+        brief_of(written(msgspec.structs.replace(EMPTY, destinations=[destination(one) for one in names])))
+    )
+    assert re.findall(r">([^<>]+) p50<", text) == names
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_html_is_legible_to_a_browser_that_obeys_and_to_who_cannot_see(

@@ -1,6 +1,9 @@
 """Reports that are kept beside the tests, to the byte. BRIDGE_GOLDEN=write renews them: read what it wrote."""
 
+import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -11,7 +14,7 @@ from bridge.clock import ManualClock
 from bridge.core.event import Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, StreamSpec
-from bridge.report import Period, make
+from bridge.report import Period, Written, make
 from bridge.report.forms import FORMS
 from bridge.store.evidence import Evidence
 from tests.events import START, event
@@ -81,3 +84,29 @@ async def told_in_order(engine: AsyncEngine, dice: Random, name: str) -> bytes:
         period = Period.of(START, START + 2 * HOUR)
         made = await make(conn, period, now=period.until, glob=name)
     return bytes_of(made).replace(made.digest.encode(), b"")
+
+
+ANOTHER = """
+import hashlib, locale, sys
+from pathlib import Path
+from bridge.report import Written
+from bridge.report.forms import FORMS
+
+locale.setlocale(locale.LC_ALL, "")
+body = Path(sys.argv[1]).read_bytes()
+for name, form in FORMS.items():
+    print(name, hashlib.sha256(b"".join(form.write(Written.of([body])))).hexdigest())
+"""
+ELSEWHERE = {"TZ": "Asia/Kathmandu", "LC_ALL": "C.utf8", "PYTHONHASHSEED": "7", "MPLBACKEND": "svg"}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_process_that_is_set_up_otherwise_writes_the_same_bytes_in_every_form(story: str, tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("timezone: Asia/Tokyo\nfont.size: 20\nsvg.fonttype: path\n")
+    body = FOLDER / f"{story}.json"
+    command = [sys.executable, "-c", ANOTHER, os.fspath(body)]
+    told = subprocess.run(command, cwd=tmp_path, env=ELSEWHERE, check=True, capture_output=True, text=True).stdout
+    forms = {name: b"".join(form.write(Written.of([body.read_bytes()]))) for name, form in FORMS.items()}
+    assert dict(line.split() for line in told.splitlines()) == {
+        name: hashlib.sha256(content).hexdigest() for name, content in forms.items()
+    }

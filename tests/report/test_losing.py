@@ -20,6 +20,7 @@ from bridge.ingest.followed import Chapter, Saying, append
 from bridge.report import Period, make, making
 from bridge.report.losing import EVIDENCE_CHARS_MAX, range_of
 from bridge.report.shape import StreamReport
+from bridge.report.telling import bounds
 from bridge.store.evidence import Evidence
 from bridge.store.losses import Loss
 from tests.events import START, event
@@ -121,6 +122,12 @@ async def test_of_a_followed_stream_what_a_snapshot_stands_for_is_superseded_and
     assert (broken.axis, broken.lost, broken.position) == ("time", 1_500, 4)
     assert broken.last - broken.first == 1_500
     assert broken.evidence == "key: free; expected: 10; told: 12"
+
+
+def test_a_loss_of_which_nobody_knows_the_time_is_told_without_one() -> None:
+    lost = range_of(told(**{"from": None, "to": None, "after": 3, "before": 9, "evidence": {}}))
+    assert bounds(lost) == ("-", "-", "-")
+    assert lost.evidence == "after: 3; before: 9"
 
 
 def told(**data: Any) -> Loss:

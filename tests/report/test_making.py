@@ -12,11 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import ManualClock
-from bridge.core.errors import BridgeError
 from bridge.core.event import Transport
 from bridge.core.span import Span
 from bridge.ingest import Base, Door, Finding, NewEpoch, StreamSpec
-from bridge.report import Period, make, making
+from bridge.report import NotReportable, Period, make, making
 from bridge.report.shape import Report
 from bridge.report.sheet import COLUMNS, csv_of, inert
 from bridge.store.evidence import Evidence
@@ -154,6 +153,20 @@ async def test_what_a_sealed_epoch_missed_is_lost_and_the_next_one_adds_up(
     assert (stream.ended.epoch, stream.ended.frontier, stream.ended.open) == (2, 10, 0)
 
 
+async def test_what_turns_up_of_a_sealed_epoch_was_told_first_by_somebody(
+    door: Door, clock: ManualClock, engine: AsyncEngine
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    await door.accept("pb.events", [event(1), event(4)], transport=Transport.REPLAY)
+    clock.advance(7200)
+    await door.open_epoch("pb.events", NewEpoch(1, Base(1, clock.now())))
+    for _ in range(2):
+        await door.accept("pb.events", [event(2), event(3)], transport=Transport.WEBHOOK)
+    [stream] = (await report(engine)).streams
+    assert msgspec.structs.astuple(stream.counts.webhook) == (4, 2, 2)
+    assert (stream.counts.recovered, stream.counts.lost, stream.counts.events) == (2, 2, 2)
+
+
 async def test_a_period_that_is_over_gives_the_same_bytes_for_ever(
     door: Door, clock: ManualClock, engine: AsyncEngine
 ) -> None:
@@ -170,6 +183,19 @@ async def test_a_period_that_is_over_gives_the_same_bytes_for_ever(
     [stream] = (await report(engine, next_day)).streams
     assert stream.began == before.streams[0].ended
     assert stream.counts.assigned == NUMBERS
+
+
+async def test_a_stream_that_came_later_is_listed_with_nothing_in_it_and_changes_no_other(
+    door: Door, clock: ManualClock, engine: AsyncEngine
+) -> None:
+    await door.record("pb.events", Finding(1, base=Base(1, START)))
+    await Played(door, clock, 1).play(1)
+    before = await report(engine, glob="*")
+    clock.advance(max(0.0, (DAY.until - clock.now()).total_seconds()))
+    await door.accept("pay.in", [event(None, event_id="paid")], transport=Transport.WEBHOOK)
+    [new, same] = (await report(engine, glob="*")).streams
+    assert [same] == before.streams
+    assert (new.stream, new.began, new.ended, new.hours, new.counts.events) == ("pay.in", None, None, [], 0)
 
 
 async def test_what_became_of_gaps_counts_as_the_period_left_it(
@@ -220,17 +246,19 @@ async def test_where_the_venue_numbers_nothing_nobody_claims_completeness(door: 
     ],
 )
 def test_a_period_is_whole_hours_and_not_too_many(since: datetime, until: datetime, why: str) -> None:
-    with pytest.raises(BridgeError, match=why):
+    with pytest.raises(NotReportable, match=why):
         Period.of(since, until)
 
 
-async def test_a_report_of_too_many_streams_says_so(
+async def test_a_report_of_too_many_streams_says_so_and_some_of_them_are_not(
     door: Door, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await door.record("pb.events", Finding(1, base=Base(1, START)))
-    monkeypatch.setattr(making, "STREAMS_MAX", 0)
-    with pytest.raises(BridgeError, match="ask for some"):
-        await report(engine)
+    await door.accept("pay.in", [event(None, event_id="paid")], transport=Transport.WEBHOOK)
+    monkeypatch.setattr(making, "STREAMS_MAX", 1)
+    with pytest.raises(NotReportable, match="ask for some"):
+        await report(engine, glob="*")
+    assert [one.stream for one in (await report(engine, glob="pb.*")).streams] == ["pb.events"]
 
 
 async def test_the_sheet_has_a_row_for_each_hour(door: Door, clock: ManualClock, engine: AsyncEngine) -> None:
@@ -246,10 +274,18 @@ async def test_the_sheet_has_a_row_for_each_hour(door: Door, clock: ManualClock,
     assert (row["chain"], int(row["position"])) == (ended.chain, ended.position)
 
 
-@pytest.mark.parametrize("text_", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\x0b1", " =1", "\u00a0\u3000=1")
+FULL_WIDTH = ("\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)", "\ufe62\ufe631", "\u2212 1")
+
+
+@pytest.mark.parametrize("text_", [*FORMULAS, *FULL_WIDTH])
 def test_no_cell_is_a_formula(text_: str) -> None:
     assert inert(text_) == f"'{text_}"
-    assert inert("pb.events") == "pb.events"
+
+
+@pytest.mark.parametrize("text_", ["pb.events", "a=1", "", "'=1", "_x"])
+def test_what_is_none_stays_as_it_is(text_: str) -> None:
+    assert inert(text_) == text_
 
 
 async def test_deliveries_that_no_event_was_found_for_are_counted_in_their_period(
@@ -269,5 +305,5 @@ async def test_more_hours_than_a_report_holds_are_refused(
 ) -> None:
     await door.record("pb.events", Finding(1, base=Base(1, START)))
     monkeypatch.setattr(making, "HOURS_MAX", 23)
-    with pytest.raises(BridgeError, match="24 hours of streams are too many"):
+    with pytest.raises(NotReportable, match="24 hours of streams are too many"):
         await report(engine)
