@@ -325,10 +325,12 @@ async def test_reports_are_listed_by_pages_and_made_for_hours_streams_and_destin
         assert (hour["since"], hour["until"]) == ("2026-02-18T23:00:00Z", "2026-02-19T00:00:00Z")
         assert [one["destination"] for one in hour["destinations"]] == ["ledger"]
         assert hour["destinations"][0]["deliveries"]["delivered"] == 5
-        nothing = (await client.get("/v1/reports/2026-02-18?hour=22&hours=1")).json()
-        assert nothing["streams"][0]["counts"]["events"] == 0
+        part = await client.get("/v1/reports/2026-02-18?hour=22&hours=1")
+        assert part.json()["streams"][0]["counts"]["events"] == 0
+        assert part.headers["content-disposition"] == 'inline; filename="bridge-2026-02-18T22-1h.json"'
         sheet = await client.get("/v1/reports/2026-02-18?format=csv")
         assert sheet.headers["content-type"] == "text/csv; charset=utf-8"
+        assert sheet.headers["content-disposition"] == 'inline; filename="bridge-2026-02-18.csv"'
         assert sheet.text.splitlines()[1].startswith("pb.events,2026-02-18T23:00:00Z,5,5,")
         for wrong in ("2026-02-30", "today", "2026-02-18?hour=24", "2026-02-18?hours=0", "2026-02-18?format=xls"):
             assert (await client.get(f"/v1/reports/{wrong}")).status_code == 400

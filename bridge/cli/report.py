@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -109,6 +109,8 @@ def period_of(day: datetime | None, since: datetime | None, until: datetime | No
         raise BridgeError("--from and --to belong together")
     if since is None or until is None:
         since = (day or now - DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+        if since.date() == date.max:
+            raise BridgeError("--day: the calendar ends with this day")
         until = since + DAY
     return Period.of(since.replace(tzinfo=UTC), until.replace(tzinfo=UTC))
 

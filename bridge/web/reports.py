@@ -90,7 +90,7 @@ class Reports:
             except NotReportable as error:
                 raise BadParameter("stream", str(error)) from None
         written = FORMS[form]
-        name = f"bridge-{period.since:%Y-%m-%d}{written.suffix}"
+        name = f"bridge-{_named(period)}{written.suffix}"
         headers = {"content-disposition": f'inline; filename="{name}"', "etag": f'"{report.digest}"'}
         # Piece by piece, each in a thread: a large one is never in memory as a whole, and may take seconds to draw.
         pieces = written.write(report)
@@ -101,6 +101,13 @@ class Reports:
         async with self._reads.connection() as connection:
             body = await reports.body(connection, since=period.since, until=period.until)
         return None if body is None else await run_sync(Written.of, reports.unpacked(body))
+
+
+def _named(period: Period) -> str:
+    """The day; of one in part also the hour and how many there are, so that one file is not kept over the other."""
+    hours = (period.until - period.since) // HOUR
+    is_day = (period.since.hour, hours) == (0, 24)
+    return f"{period.since:%Y-%m-%d}" if is_day else f"{period.since:%Y-%m-%dT%H}-{hours}h"
 
 
 def _day(given: str) -> datetime:

@@ -94,6 +94,7 @@ def test_another_day_is_empty(invoke: Invoke, database_url: str) -> None:
     "words, why",
     [
         (("--day", DAY, "--from", DAY), "--day, or"),
+        (("--day", "9999-12-31"), "calendar ends"),
         (("--from", DAY), "belong together"),
         (("--from", DAY, "--to", DAY), "empty"),
         (("--from", f"{DAY}T00:30", "--to", f"{DAY}T01:00"), "whole hours"),
