@@ -1,6 +1,7 @@
 """Finding one's way: lists by pages, places in a log, one entry in full, and reports; by link, form and keyboard."""
 
 import re
+import tracemalloc
 from datetime import timedelta
 from html import unescape
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.core.event import Kind
 from bridge.store import reads
 from bridge.store.reads import Read
+from bridge.web.page.log import PAYLOAD_CHARS_MAX, shown
 from tests.browsing import tab
 from tests.logs import append_events, append_told
 from tests.page.filling import HOSTILE, fill, now
@@ -179,6 +181,23 @@ async def test_whatever_a_payload_is_it_is_shown_as_text(engine: AsyncEngine, pa
         assert "\u202e" not in answer.text
         assert f"{len(payload):,} bytes" in answer.text
         assert (await client.get(LOG)).status_code == 200
+
+
+@pytest.mark.parametrize("bracket", [b"[]", b"{}"])
+def test_no_nesting_makes_a_payload_grow_beyond_all_bounds(bracket: bytes) -> None:
+    name = b'"a":' if bracket == b"{}" else b""
+    deep = (bracket[:1] + name) * 500 + b"[" + b"1," * 50_000 + b"1]" + bracket[1:] * 500
+    wide = b"[" + b"[1]," * 90_000 + b"[1]]"
+    for payload in (deep, wide):
+        tracemalloc.start()
+        try:
+            told = shown(payload)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 32_000_000
+        assert len(told) <= PAYLOAD_CHARS_MAX + 1
+    assert shown(b'{"a":[1]}').count("\n") == 4
 
 
 async def test_a_report_is_the_one_that_the_api_tells_and_may_run_nothing(

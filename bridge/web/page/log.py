@@ -1,5 +1,8 @@
 """The log of a stream: browsed in pages, and one entry in full with how it was heard and who was told."""
 
+import re
+from contextlib import suppress
+from itertools import accumulate
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -23,6 +26,9 @@ from bridge.web.pull import Reads, bounds_of, name_of
 PAGE = 50
 PREVIEW_CHARS = 160
 PAYLOAD_CHARS_MAX = 200_000
+INDENTED_BYTES_MAX = 400_000
+INDENTED_DEPTH_MAX = 32
+"""Every line is indented as deep as it is nested: without both bounds a payload grows a thousandfold."""
 LISTED_MAX = 50
 FORGOTTEN = "what was before has been deleted"
 
@@ -127,8 +133,16 @@ def _preview(entry: LogEntry) -> str:
 
 def shown(payload: bytes) -> str:
     """The payload with its own signs and numbers, on lines of their own where it is JSON; not all of a long one."""
-    try:
-        told = msgspec.json.format(payload, indent=2).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = payload.decode(errors="replace")
+    told = None
+    if len(payload) <= INDENTED_BYTES_MAX and _depth(payload) <= INDENTED_DEPTH_MAX:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            told = msgspec.json.format(payload, indent=2).decode()
+    if told is None:
+        told = payload[: PAYLOAD_CHARS_MAX * 4].decode(errors="replace")
     return told if len(told) <= PAYLOAD_CHARS_MAX else f"{told[:PAYLOAD_CHARS_MAX]}…"
+
+
+def _depth(payload: bytes) -> int:
+    """How deep it is nested at most; brackets within a text count too."""
+    opened = (1 if bracket in b"[{" else -1 for bracket in re.findall(rb"[\[\]{}]", payload))
+    return max(accumulate(opened), default=0)
