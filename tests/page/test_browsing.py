@@ -1,5 +1,6 @@
 """Finding one's way: lists by pages, places in a log, one entry in full, and reports; by link, form and keyboard."""
 
+import asyncio
 import re
 import tracemalloc
 from datetime import timedelta
@@ -19,9 +20,10 @@ from tests.browsing import tab
 from tests.logs import append_events, append_told
 from tests.page.filling import HOSTILE, fill, now
 from tests.page.test_pages import keep_a_report
+from tests.store.test_leases import a_wait_for_a_lock
 from tests.web.listening import listening
 from tests.web.serving import reading
-from tests.web.test_pull import forget
+from tests.web.test_pull import forget, forgetting
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +80,29 @@ async def test_a_log_is_browsed_from_its_end_to_its_beginning_and_back(engine: A
         first = (await client.get(f"{LOG}?after=0")).text
         assert keys(first) == [str(n) for n in range(50, 0, -1)]
         assert keys((await client.get(f"{LOG}{link(first, 'Newer')}")).text)[-1] == "51"
+
+
+async def test_no_entry_is_passed_over_however_much_it_says(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 60, payload=b'"' + b"x" * 40_000 + b'"')
+    await append_told(engine, "pb.events", Kind.GAP, b'{"first": 1, "why": "%b"}' % (b"x" * 40_000))
+    async with reading(engine) as client:
+        end = (await client.get(LOG)).text
+        assert keys(end) == [str(n) for n in range(61, 11, -1)]
+        assert link(end, "Newer") is None
+        assert keys((await client.get(f"{LOG}{link(end, 'Older')}")).text)[-1] == "1"
+
+
+async def test_what_is_deleted_while_a_page_is_read_breaks_no_page(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 60)
+    async with reading(engine) as client:
+        for path, forgotten in ((f"{LOG}?after=0", 20), (f"{LOG}/21", 30)):
+            async with asyncio.TaskGroup() as group, engine.begin() as conn:
+                await conn.execute(text("LOCK TABLE log"))
+                asked = group.create_task(client.get(path))
+                await a_wait_for_a_lock(engine)
+                for statement in forgetting(forgotten):
+                    await conn.execute(text(statement))
+            assert asked.result().status_code == 200, asked.result().text
 
 
 async def test_a_place_in_a_log_is_found_by_position_or_by_number(engine: AsyncEngine) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.span import Span
-from bridge.store import attempts, audit, board, evidence, gaps, hearing, parked, reads, stance, standing, strips
+from bridge.store import attempts, audit, board, evidence, gaps, hearing, log, parked, reads, stance, standing, strips
 from bridge.store.attempts import Chosen
 from bridge.store.embedded import EmbeddedPostgres
 from bridge.store.strips import Window
@@ -106,6 +106,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "gaps.one": (gaps._ONE, {"stream_id": 1, "id": 1}),
     "evidence.touching": (evidence._TOUCHING, {**ONE, "lowest": 10_000, "highest": 10_010, "limit": 1_000}),
     "reads.of_gap": (reads._OF_GAP, {"gap_id": 1, "before": None, "limit": 51}),
+    "log.glance": (log._GLANCE, {"stream_id": 1, "after": 10_000, "limit": 50, "bytes_max": 640}),
     "hearing.sightings": (hearing._SIGHTINGS, {"stream_id": 1, "event_id": "id-1"}),
     "hearing.variants": (hearing._VARIANTS, {**ONE, "sequence": 1, "limit": 50}),
     "hearing.deliveries": (hearing._DELIVERIES, {"stream_id": 1, "position": 5, "limit": 50}),

@@ -6,16 +6,15 @@ from itertools import accumulate
 from urllib.parse import quote, urlencode
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.clock import Clock
-from bridge.core.event import SEQUENCE_MAX, LogEntry
+from bridge.core.event import SEQUENCE_MAX
 from bridge.store import hearing, log
-from bridge.store.digests import Bounds
+from bridge.store.log import Glimpse
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
@@ -43,12 +42,12 @@ class Log:
 
     def routes(self) -> Routes:
         """By the scope that they need."""
-        log = "/streams/{stream}/log"
+        path = "/streams/{stream}/log"
         return {
             Scope.READ: [
-                Route(f"{log}/find", self.find),
-                self._live.page(log, "log.html", self.browse, blocks=("log",)),
-                self._live.page(f"{log}/{{position:int}}", "entry.html", self.entry, blocks=("deliveries",)),
+                Route(f"{path}/find", self.find),
+                self._live.page(path, "log.html", self.browse, blocks=("log",)),
+                self._live.page(f"{path}/{{position:int}}", "entry.html", self.entry, blocks=("deliveries",)),
             ]
         }
 
@@ -61,7 +60,10 @@ class Log:
             bounds = await bounds_of(connection, line.name)
             begin = bounds.position - PAGE if after is None else min(after, bounds.position)
             begin = max(begin, bounds.forgotten)
-            entries = await _entries(connection, bounds, begin, PAGE)
+            entries = await log.glance(
+                connection, stream_id=bounds.id, stream=bounds.name, after=begin, limit=PAGE,
+                bytes_max=PREVIEW_CHARS * 4,
+            )  # fmt: skip
         last = entries[-1].position if entries else begin
         return {
             "line": line,
@@ -104,7 +106,7 @@ class Log:
             bounds = await bounds_of(connection, name_of(request))
             if position <= bounds.forgotten or position > bounds.position:
                 raise HTTPException(404, FORGOTTEN if 0 < position <= bounds.forgotten else "there is no such entry")
-            [entry] = await _entries(connection, bounds, position - 1, 1)
+            [entry] = await log.read(connection, stream_id=bounds.id, stream=bounds.name, after=position - 1, limit=1)
             place = {"stream_id": bounds.id, "position": position, "limit": LISTED_MAX}
             deliveries = await hearing.deliveries(connection, **place)
             attempts = await hearing.attempts(connection, **place)
@@ -122,12 +124,8 @@ class Log:
         }  # fmt: skip
 
 
-async def _entries(connection: AsyncConnection, bounds: Bounds, after: int, limit: int) -> list[LogEntry]:
-    return await log.read(connection, stream_id=bounds.id, stream=bounds.name, after=after, limit=limit)
-
-
-def _preview(entry: LogEntry) -> str:
-    told = entry.payload[: PREVIEW_CHARS * 4].decode(errors="replace")
+def _preview(entry: Glimpse) -> str:
+    told = entry.beginning.decode(errors="replace")
     return told if len(told) <= PREVIEW_CHARS else f"{told[: PREVIEW_CHARS - 1]}…"
 
 
