@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.store.engine import make_engine
 from bridge.web.page import live
 from tests.browsing import tab
-from tests.page.filling import destination, fill, gap
+from tests.page.filling import destination, fill, gap, now
 from tests.web.listening import Heard, heard, listening
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,16 @@ async def test_no_more_pages_are_watched_than_there_may_be(
         refused = await client.get(OVERVIEW)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert (await client.get("/")).status_code == 200, "the page itself is still to be had"
+
+
+async def test_who_only_asks_for_the_head_takes_nobodys_place(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WATCHERS_MAX", 1)
+    async with listening(engine) as place, place.client() as client:
+        assert (await client.head(OVERVIEW)).headers["content-type"].startswith("text/event-stream")
+        async with client.stream("GET", OVERVIEW) as answer:
+            assert await ids_until_beat(heard(answer))
 
 
 async def test_many_who_watch_one_page_are_one_reader_that_holds_no_connection(
@@ -186,6 +197,59 @@ async def test_a_countdown_counts_without_being_sent_anew(engine: AsyncEngine, b
         await time.evaluate(THREE_CHANGES)  # nobody tells it anything any more
         await expect(time).to_contain_text("in 30m")
         opened.said.clear()  # the browser says that it was answered 503
+
+
+async def test_a_countdown_does_not_go_by_the_clock_of_the_browser(engine: AsyncEngine, browser: Browser) -> None:
+    day = await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page = opened.page
+        await page.clock.set_system_time(now() + timedelta(hours=5))
+        place.pulse.is_over = True  # nobody tells it what time it is
+        await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
+        await expect(page.locator("#live")).to_contain_text("connecting again")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text("in 30m")
+        place.pulse.is_over = False
+        await expect(page.locator("#live")).to_have_text("live")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text("in 30m")
+        opened.said.clear()  # the browser says that it was answered 503
+
+
+async def test_a_page_that_is_no_more_says_so_for_as_long_as_it_is_looked_at(
+    engine: AsyncEngine, browser: Browser
+) -> None:
+    day = await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page, asked = opened.page, list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        await page.clock.install()
+        await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
+        await expect(page.locator("#live")).to_have_text("live")
+        async with engine.begin() as conn:
+            await conn.execute(text("DELETE FROM gaps"))
+        await expect(page.locator("#live")).to_have_text("this page is no more")
+        before = len(asked)
+        await page.clock.fast_forward("00:30")
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.clock.run_for(2_000)
+        assert await page.locator("#live").text_content() == "this page is no more"
+        assert asked[before:] == []
+
+
+async def test_a_page_that_is_opened_in_the_background_holds_no_connection(
+    engine: AsyncEngine, browser: Browser
+) -> None:
+    await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page, asked = opened.page, list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        await page.add_init_script(
+            "window.unseen = true; Object.defineProperty(document, 'hidden', {get: () => window.unseen})"
+        )
+        await page.goto("/")
+        for unseen in ("true", "false"):
+            await page.evaluate(f"window.unseen = {unseen}; document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator("#live")).to_have_text("live")
+        assert [url for url in asked if "/live" in url] == [f"{place.address}{OVERVIEW}"]
 
 
 async def test_a_connection_that_is_lost_is_shown_and_found_again(engine: AsyncEngine, browser: Browser) -> None:
