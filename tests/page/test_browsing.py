@@ -40,12 +40,7 @@ def link(content: str, word: str) -> str | None:
 
 
 async def test_streams_are_shown_by_pages_each_once_and_back_again(engine: AsyncEngine) -> None:
-    async with engine.begin() as conn:
-        await conn.execute(
-            text("""
-INSERT INTO streams (name, source, numbering, settle_s)
-SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2 FROM generate_series(1, 120) n""")
-        )
+    await make_streams(engine, 120)
     async with reading(engine) as client:
         seen, addresses, query = [], [], "/streams"
         while query:
@@ -65,6 +60,67 @@ SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2 FROM generate_s
         for wrong in ("?show=none", "?page=0", "?after=%00", "?what=1", "?find=" + "x" * 300):
             assert (await client.get(f"/streams{wrong}")).status_code in (200, 400)
         assert (await client.get("/streams?show=none")).status_code == 400
+
+
+OPEN_EVERYWHERE = """
+INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, deadline_at)
+SELECT id, 1, 1, 1, now(), now(), CASE WHEN name < 'pb.s100' THEN now() + interval '1 hour' END FROM streams
+"""
+
+
+async def make_streams(engine: AsyncEngine, count: int, *, in_doubt: int = 0) -> None:
+    async with engine.begin() as conn:
+        await conn.execute(
+            text("""
+INSERT INTO streams (name, source, numbering, settle_s, suspect_at)
+SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2, CASE WHEN n <= :in_doubt THEN now() END
+FROM generate_series(1, :count) n"""),
+            {"count": count, "in_doubt": in_doubt},
+        )
+
+
+async def heal(engine: AsyncEngine, names: list[str]) -> None:
+    async with engine.begin() as conn:
+        healed = text("DELETE FROM gaps USING streams s WHERE s.id = stream_id AND s.name = ANY(:names)")
+        await conn.execute(healed, {"names": names})
+
+
+async def test_no_stream_in_trouble_is_passed_over_because_others_have_healed(engine: AsyncEngine) -> None:
+    await make_streams(engine, 120, in_doubt=3)
+    async with engine.begin() as conn:
+        await conn.execute(text(OPEN_EVERYWHERE))
+    async with reading(engine) as client:
+        seen, addresses, query = list[str](), list[str](), "/streams?show=trouble"
+        while query:
+            page = (await client.get(query)).text
+            seen += keys(page)
+            addresses.append(query)
+            await heal(engine, keys(page)[:20])
+            onward = link(page, "After these")
+            query = f"/streams{onward}" if onward else ""
+        assert seen == [f"pb.s{n:03}" for n in range(1, 121)]
+        assert len(addresses) == 3
+        await heal(engine, seen)
+        nothing = (await client.get(addresses[-1])).text
+        assert (keys(nothing), link(nothing, "Before these")) == ([], "?show=trouble")
+        assert keys((await client.get("/streams?show=trouble")).text) == ["pb.s001", "pb.s002", "pb.s003"]
+        for wrong in ("1.1.1", "2...x", "1.x..x", f"1.{'9' * 18}..x"):
+            assert (await client.get("/streams", params={"show": "trouble", "after": wrong})).status_code == 400
+
+
+async def test_streams_in_trouble_are_paged_back_again(engine: AsyncEngine) -> None:
+    await make_streams(engine, 120)
+    async with engine.begin() as conn:
+        await conn.execute(text(OPEN_EVERYWHERE))
+    async with reading(engine) as client:
+        first = (await client.get("/streams?show=trouble&find=pb")).text
+        second = (await client.get(f"/streams{link(first, 'After these')}")).text
+        third = (await client.get(f"/streams{link(second, 'After these')}")).text
+        assert [len(keys(page)) for page in (first, second, third)] == [50, 50, 20]
+        again = (await client.get(f"/streams{link(third, 'Before these')}")).text
+        assert keys(again) == keys(second)
+        assert link(again, "After these") == link(second, "After these")
+        assert keys((await client.get(f"/streams{link(again, 'Before these')}")).text) == keys(first)
 
 
 async def test_a_log_is_browsed_from_its_end_to_its_beginning_and_back(engine: AsyncEngine) -> None:
