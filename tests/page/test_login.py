@@ -1,6 +1,7 @@
 """Signing in: with a good token only, not too often, into a page of our own, and out again."""
 
 import asyncio
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -35,6 +36,14 @@ async def test_a_good_token_leads_to_the_page_that_was_asked_for(engine: AsyncEn
         assert page.status_code == 200
         assert "ops" in page.text
         assert (await client.get("/login?next=/alerts")).headers["location"] == "/alerts", "who is in stays in"
+
+
+async def test_a_page_whose_name_holds_odd_signs_is_found_again_after_signing_in(engine: AsyncEngine) -> None:
+    async with reading(engine, token="right", peer="203.0.113.9") as client:
+        away = await client.get("/streams/a%20b%3Fc%E2%82%AC/log?after=1")
+        [wanted] = parse_qs(urlsplit(away.headers["location"]).query)["next"]
+        answer = await sign_in(client, "right", wanted=wanted)
+        assert answer.headers["location"] == "/streams/a%20b%3Fc%E2%82%AC/log?after=1"
 
 
 async def test_the_token_of_the_environment_is_good_too(engine: AsyncEngine) -> None:

@@ -6,7 +6,7 @@ Whatever is sent must come from a page of ours, and carry the mark of the sessio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -135,5 +135,5 @@ def done(request: Request, path: str, text: str, *, is_problem: bool = False) ->
 def _turned_away(request: Request, refusal: Refusal) -> Response:
     if refusal.status != 401:
         raise HTTPException(refusal.status, refusal.detail)
-    path = request.scope["path"] + ("?" + request.url.query if request.url.query else "")
+    path = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse("/login?" + urlencode({"next": path}), status_code=303)
