@@ -241,6 +241,7 @@ async def test_alerts_are_silenced_for_a_time_and_told_of_again(engine: AsyncEng
         for wrong, why in (
             ({"hours": "0", "reason": "x"}, "hours: must be more than 0"),
             ({"hours": "nan", "reason": "x"}, "hours: must be more than 0"),
+            ({"hours": "1e-12", "reason": "x"}, "hours: must be more than 0"),
             ({"hours": "soon", "reason": "x"}, "hours: must be a number"),
             ({"hours": "2", "reason": ""}, "reason: must not be empty"),
             ({"hours": "2", "reason": "x", "rule": "", "subject": ""}, "a rule, a subject or both"),
