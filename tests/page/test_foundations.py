@@ -16,6 +16,7 @@ from bridge.core.span import Span
 from bridge.core.strip import Mark, over_time
 from bridge.web.page.rendering import Rendering
 from bridge.web.page.static import Static
+from bridge.web.page.words import plain
 from tests.browsing import SCHEMES, Scheme, tab
 from tests.events import START
 from tests.web.listening import listening
@@ -73,6 +74,26 @@ async def test_who_may_not_come_in_is_told_so_and_sees_nothing(engine: AsyncEngi
         assert without.status_code in (303, 401)
         assert "Overview" not in without.text
         assert (await client.get("/", headers={"Authorization": "Bearer right"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "unseen, written",
+    [
+        ("\u202e", "\\u202e"),
+        ("\u200b", "\\u200b"),
+        ("\x00", "\\u0000"),
+        ("\u00a0", "\\u00a0"),
+        ("\u3164", "\\u3164"),
+        ("\u2800", "\\u2800"),
+        ("\ufe0f", "\\ufe0f"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\U000e0100", "\\U000e0100"),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out(unseen: str, written: str) -> None:
+    assert plain(f"pb.{unseen}events") == f"pb.{written}events"
+    assert plain("caf\u00e9 \u4e2d \U0001f600") == "caf\u00e9 \u4e2d \U0001f600"
 
 
 @pytest.mark.parametrize("at", [0, 1_800_000, 3_599_999])
