@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, expect
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from bridge.store.engine import make_engine
 from bridge.web.page import live
@@ -148,6 +149,34 @@ async def test_a_watcher_is_told_of_the_end_and_comes_again_after_its_life(
         client.stream("GET", OVERVIEW) as answer,
     ):
         assert [one.type async for one in heard(answer)][-1] == "beat"
+
+
+async def test_while_the_database_is_away_nothing_is_said_and_then_all_goes_on(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "EVERY_S", 0.01)
+    monkeypatch.setattr(live, "BEAT_EVERY_S", 0.0)
+    failed = asyncio.Semaphore(0)
+    await fill(engine)
+    async with (
+        listening(engine) as place,
+        place.client() as client,
+        client.stream("GET", OVERVIEW) as answer,
+    ):
+        events = heard(answer)
+        assert await ids_until_beat(events)
+        event.listen(engine.sync_engine, "handle_error", lambda _: failed.release())
+        with capture_logs() as logs:
+            async with engine.begin() as conn:
+                await conn.execute(text("ALTER TABLE alerts RENAME TO elsewhere"))
+            for _ in range(5):
+                await failed.acquire()
+            async with engine.begin() as conn:
+                await conn.execute(text("ALTER TABLE elsewhere RENAME TO alerts"))
+            await open_gap(engine, 380)
+            while "gaps" not in await ids_until_beat(events):
+                pass
+        assert [line["event"] for line in logs] == ["page.unread"], "once, however long it lasts"
 
 
 async def test_what_is_live_is_asked_for_with_the_same_right_as_the_page(engine: AsyncEngine) -> None:

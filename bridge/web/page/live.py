@@ -165,7 +165,7 @@ class Live:
 
     async def _follow(self, watched: _Watched, still: Still, say: Say) -> bytes:
         sent: dict[str, str] = {}
-        said_at = float("-inf")
+        said_at, unread = float("-inf"), False
         async for now_s in self._ticks():
             try:
                 if not await still():
@@ -174,8 +174,10 @@ class Live:
             except (HTTPException, Unknown):
                 return GONE
             except BridgeError as fault:
-                log.warning("page.unread", reason=str(fault))
+                if not unread:
+                    log.warning("page.unread", reason=str(fault))
                 told = {}
+            unread = not told
             changed = {name: one for name, one in told.items() if sent.get(name) != one.mark}
             if told and (changed or now_s - said_at >= BEAT_EVERY_S):
                 parts = [_event("fragment", {"id": name, "html": one.html}) for name, one in changed.items()]
