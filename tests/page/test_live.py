@@ -23,6 +23,9 @@ pytestmark = pytest.mark.anyio
 OVERVIEW = "/live?page=%2F"
 STREAM = "/live?page=%2Fstreams%2Fpb.events"
 
+HALF_AN_HOUR = re.compile(r"in (2\d|30)m ")
+"""What is left of the 31 minutes of the open gap, however long the machine takes to get here."""
+
 THREE_CHANGES = """
 one => new Promise(done => {
   let left = 3;
@@ -219,12 +222,12 @@ async def test_a_countdown_counts_without_being_sent_anew(engine: AsyncEngine, b
         page = opened.page
         await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
         time = page.locator("#gap time[data-countdown]").first
-        await expect(time).to_contain_text("in 30m")
+        await expect(time).to_contain_text(HALF_AN_HOUR)
         await expect(page.locator("#live")).to_have_text("live")
         async with page.expect_response(lambda answer: answer.status == 503):
             place.pulse.end()
         await time.evaluate(THREE_CHANGES)  # nobody tells it anything any more
-        await expect(time).to_contain_text("in 30m")
+        await expect(time).to_contain_text(HALF_AN_HOUR)
         opened.said.clear()  # the browser says that it was answered 503
 
 
@@ -236,10 +239,10 @@ async def test_a_countdown_does_not_go_by_the_clock_of_the_browser(engine: Async
         place.pulse.is_over = True  # nobody tells it what time it is
         await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
         await expect(page.locator("#live")).to_contain_text("connecting again")
-        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text("in 30m")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text(HALF_AN_HOUR)
         place.pulse.is_over = False
         await expect(page.locator("#live")).to_have_text("live")
-        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text("in 30m")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text(HALF_AN_HOUR)
         opened.said.clear()  # the browser says that it was answered 503
 
 
@@ -301,7 +304,7 @@ async def test_without_a_script_a_page_comes_again_by_itself(engine: AsyncEngine
     async with listening(engine) as place, tab(browser, place.address, scripts=False) as opened:
         await opened.page.goto("/")
         assert await opened.page.locator("meta[http-equiv=refresh]").get_attribute("content") == "10"
-        await expect(opened.page.locator("#gaps time[data-countdown]").first).to_have_text(re.compile("in 3[01]m"))
+        await expect(opened.page.locator("#gaps time[data-countdown]").first).to_have_text(HALF_AN_HOUR)
         await expect(opened.page.locator("#live")).to_be_hidden()
 
 
