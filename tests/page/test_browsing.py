@@ -132,10 +132,30 @@ async def test_a_log_is_browsed_from_its_end_to_its_beginning_and_back(engine: A
             seen += [int(key) for key in keys(page)]
             older = link(page, "Older")
             query = f"{LOG}{older}" if older else ""
-        assert sorted(set(seen), reverse=True) == list(range(130, 0, -1))
+        assert seen == list(range(130, 0, -1)), "each once"
         first = (await client.get(f"{LOG}?after=0")).text
         assert keys(first) == [str(n) for n in range(50, 0, -1)]
         assert keys((await client.get(f"{LOG}{link(first, 'Newer')}")).text)[-1] == "51"
+
+
+async def test_a_log_is_browsed_each_entry_once_while_it_grows_and_is_forgotten(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 130)
+    async with reading(engine) as client:
+        seen, query = [int(key) for key in keys((await client.get(LOG)).text)], f"{LOG}?before=81"
+        assert link((await client.get(LOG)).text, "Older") == "?before=81"
+        await append_events(engine, "pb.events", 40)
+        await forget(engine, 20)
+        while query:
+            page = (await client.get(query)).text
+            seen += [int(key) for key in keys(page)]
+            older = link(page, "Older")
+            query = f"{LOG}{older}" if older else ""
+        assert seen == list(range(130, 20, -1))
+        for beyond, shown in (("before=1", []), ("before=21", []), ("before=9999", list(range(170, 120, -1)))):
+            answer = await client.get(f"{LOG}?{beyond}")
+            assert (answer.status_code, [int(key) for key in keys(answer.text)]) == (200, shown)
+        assert (await client.get(f"{LOG}?before=0")).status_code == 400
+        assert (await client.get(f"{LOG}?before=5&after=5")).status_code == 400
 
 
 async def test_no_entry_is_passed_over_however_much_it_says(engine: AsyncEngine) -> None:

@@ -20,6 +20,7 @@ from bridge.web import parameters
 from bridge.web.destinations import Routes
 from bridge.web.page.live import Context, Live
 from bridge.web.page.rows import line_of
+from bridge.web.problems import BadParameter
 from bridge.web.pull import Reads, bounds_of, name_of
 
 PAGE = 50
@@ -52,28 +53,32 @@ class Log:
         }
 
     async def browse(self, request: Request) -> Context:
-        """A page of entries, the newest first: the end of the log, or what follows ``after``."""
-        parameters.only(request, "after")
+        """A page of entries, the newest first: the end of the log, what follows ``after``, or what is ``before``.
+
+        Raises BadParameter.
+        """
+        parameters.only(request, "after", "before")
         after = parameters.whole(request, "after", default=None, least=0, most=SEQUENCE_MAX)
+        before = parameters.whole(request, "before", default=None, least=1, most=SEQUENCE_MAX)
+        if after is not None and before is not None:
+            raise BadParameter("before", "does not go together with after")
         async with self._reads.connection() as connection:
             line = await line_of(connection, request, self._clock)
             bounds = await bounds_of(connection, line.name)
-            begin = bounds.position - PAGE if after is None else min(after, bounds.position)
-            begin = max(begin, bounds.forgotten)
+            end = bounds.position if before is None else max(min(before - 1, bounds.position), bounds.forgotten)
+            begin = max(end - PAGE if after is None else min(after, end), bounds.forgotten)
             entries = await log.glance(
-                connection, stream_id=bounds.id, stream=bounds.name, after=begin, limit=PAGE,
-                bytes_max=PREVIEW_CHARS * 4,
+                connection, stream_id=bounds.id, stream=bounds.name, after=begin,
+                limit=min(PAGE, end - begin), bytes_max=PREVIEW_CHARS * 4,
             )  # fmt: skip
         last = entries[-1].position if entries else begin
         return {
             "line": line,
             "entries": [(entry, _preview(entry)) for entry in reversed(entries)],
             "bounds": bounds,
-            "older": f"?{urlencode({'after': max(begin - PAGE, bounds.forgotten)})}"
-            if begin > bounds.forgotten
-            else None,
+            "older": f"?{urlencode({'before': begin + 1})}" if begin > bounds.forgotten else None,
             "newer": f"?{urlencode({'after': last})}" if last < bounds.position else None,
-            "at_end": after is None,
+            "at_end": after is None and before is None,
         }
 
     async def find(self, request: Request) -> Response:
