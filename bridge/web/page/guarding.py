@@ -14,19 +14,17 @@ from starlette.responses import RedirectResponse, Response
 
 from bridge.clock import Clock
 from bridge.store.tokens import Scope
-from bridge.web.access import CALLER, Access, Caller, Headers, Refusal, bearer
+from bridge.web.access import CALLER, STILL, Access, Caller, Headers, Refusal, bearer
 from bridge.web.page import form
 from bridge.web.page.rendering import CSRF, MESSAGES, Message
 from bridge.web.page.session import NOBODY, Said, Session, Sessions, drop
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Still = Callable[[], Awaitable[bool]]
 
 SAFE = ("GET", "HEAD")
 FIELD = "csrf"
 NOT_OURS = "this form belongs to a session that is over: go back, load the page anew, and try again"
 _SAID = "bridge.said"
-_STILL = "bridge.still"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Guard:
             if isinstance(visit, Refusal):
                 return _turned_away(request, visit)
             request.scope[CALLER] = visit.caller
-            request.scope[_STILL] = partial(self._is_still, request, visit.caller)
+            request.scope[STILL] = partial(self._is_still, request, visit.caller)
             request.scope[CSRF] = self._sessions.form_mark(visit.session.nonce)
             if not visit.caller.scope.covers(needed):
                 raise HTTPException(
@@ -118,12 +116,6 @@ class Guard:
         elif said is not None and response.media_type == "text/html":
             drop(request, response, "said")
         return response
-
-
-def still_of(request: Request) -> Still:
-    """Asks whether who asked may still be here: for answers that last."""
-    still: Still = request.scope[_STILL]
-    return still
 
 
 def done(request: Request, path: str, text: str, *, is_problem: bool = False) -> Response:

@@ -24,10 +24,10 @@ from bridge.core.errors import BridgeError
 from bridge.operate.faults import Unknown
 from bridge.store.tokens import Scope
 from bridge.web import parameters
+from bridge.web.access import Still, still_of
 from bridge.web.destinations import Routes
 from bridge.web.eventstream import MEDIA_TYPE, EventStream, Room, Say
 from bridge.web.fresh import Fresh
-from bridge.web.page.guarding import Still, still_of
 from bridge.web.page.rendering import Rendering, may_act
 from bridge.web.problems import BadParameter, problem
 from bridge.web.pulse import Pulse
