@@ -65,7 +65,7 @@ def cell_of(window: Span, *, cells_max: int) -> int:
 
 
 def over_numbers(window: Span, cell: int, *, frontier: int, held: Mapping[int, Held], lost: Coverage) -> Strip:
-    """A window of numbers. ``held`` is by the cell's place, 0 being the first.
+    """A window of numbers. ``held`` is by the cell's place, 0 being the first; none of it is among the ``lost``.
 
     Below the frontier every number is an event, lost, or void. From it on what is not stored is still open: what a
     read has proven there already counts once the frontier has passed.
@@ -137,9 +137,7 @@ class _Cell(NamedTuple):
 
 def _of_cell(span: Span, frontier: int, held: Held, lost: Coverage) -> _Cell:
     below = max(0, min(span.stop, frontier) - span.start)
-    gone = 0
-    if below and lost.spans:
-        gone = min(len(lost.within(Span(span.start, span.start + below))), below - held.told)
+    gone = len(lost.within(Span(span.start, span.start + below))) if below and lost.spans else 0
     return _Cell(len(span) - below - held.waiting, gone, held.waiting, held.told, below - held.told - gone)
 
 

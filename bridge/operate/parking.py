@@ -21,7 +21,8 @@ async def redeliver(act: Acting, name: str, stream: str, position: int) -> None:
     found, laid_aside = await entry(act, name, stream, position)
     if laid_aside.state != "parked":
         raise Conflict(f"the entry is {laid_aside.state}, not parked")
-    await parked.want(act.conn, found.id, actor=act.actor, entry=(stream, position))
+    if not await parked.want(act.conn, found.id, actor=act.actor, entry=(stream, position)):
+        raise await _by_now(act, name, stream, position)
     await act.note("parked.redelivered", name, stream=stream, position=position)
 
 
@@ -35,8 +36,14 @@ async def redeliver_all(act: Acting, name: str) -> int:
 
 async def discard(act: Acting, name: str, stream: str, position: int, *, reason: str) -> None:
     """Give one entry up for good. Raises Unknown, Conflict."""
-    found, laid_aside = await entry(act, name, stream, position)
+    found, _ = await entry(act, name, stream, position)
     given_up = await parked.discard(act.conn, found.id, stream, position, actor=act.actor, reason=reason, now=act.now)
     if not given_up:
-        raise Conflict(f"the entry is {laid_aside.state} already")
+        raise await _by_now(act, name, stream, position)
     await act.note("parked.discarded", name, stream=stream, position=position, reason=reason)
+
+
+async def _by_now(act: Acting, name: str, stream: str, position: int) -> Conflict:
+    """What has become of the entry while it was asked for."""
+    _, laid_aside = await entry(act, name, stream, position)
+    return Conflict(f"the entry is {laid_aside.state} already")

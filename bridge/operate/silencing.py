@@ -19,7 +19,7 @@ async def silence(act: Acting, *, rule: str, subject: str, hours: float, reason:
     """
     given = {"rule": rule, "subject": subject, "reason": reason}
     wrong = [(name, _why_not(text)) for name, text in given.items() if _why_not(text)]
-    if not 0 < hours <= HOURS_MAX:
+    if not (0 < hours <= HOURS_MAX and timedelta(hours=hours)):
         wrong.append(("hours", f"must be more than 0, and at most {HOURS_MAX:g}"))
     if wrong:
         raise Invalid(*wrong)

@@ -29,6 +29,23 @@ class Named(NamedTuple):
     name: str
 
 
+class Rank(NamedTuple):
+    """Where a stream in trouble stands in the order of them: in doubt or ``calm``, by its nearest deadline, by its
+    oldest gap, by its name."""
+
+    calm: bool
+    deadline_at: datetime | None
+    opened_at: datetime | None
+    name: str
+
+
+class Troubled(NamedTuple):
+    """A stream in trouble by its id."""
+
+    id: int
+    rank: Rank
+
+
 class Source(NamedTuple):
     """A source: how many streams it has, when each way last told of something, and its socket if it has one."""
 
@@ -84,9 +101,21 @@ WHERE (s.suspect_at IS NOT NULL OR g.stream_id IS NOT NULL OR f.stream_id IS NOT
   AND (CAST(:pattern AS text) IS NULL OR s.name LIKE :pattern)
 """
 
-_TROUBLED_IDS = text(f"""
-SELECT s.id {_TROUBLED}
-ORDER BY s.suspect_at IS NULL, g.deadline_at NULLS LAST, g.opened_at NULLS LAST, s.name LIMIT :limit OFFSET :offset
+# By where they stand, and not by how many are before them: those leave, and nobody is passed over for that.
+_RANKED = f"SELECT s.id, s.suspect_at IS NULL, g.deadline_at, g.opened_at, s.name {_TROUBLED}"
+_KEYS = ("s.suspect_at IS NULL", "coalesce(g.deadline_at, 'infinity')", "coalesce(g.opened_at, 'infinity')", "s.name")
+_RANK = ", ".join(_KEYS)
+_GIVEN = """
+CAST(:calm AS boolean), coalesce(CAST(:deadline_at AS timestamptz), 'infinity'),
+coalesce(CAST(:opened_at AS timestamptz), 'infinity'), CAST(:name AS text)
+"""
+
+_TROUBLED_AFTER = text(f"""
+{_RANKED} AND (CAST(:name AS text) IS NULL OR ({_RANK}) > ({_GIVEN})) ORDER BY {_RANK} LIMIT :limit
+""")
+
+_TROUBLED_BEFORE = text(f"""
+{_RANKED} AND ({_RANK}) < ({_GIVEN}) ORDER BY {", ".join(f"{key} DESC" for key in _KEYS)} LIMIT :limit
 """)
 
 _TOTALS = text(f"""
@@ -158,10 +187,22 @@ async def totals(conn: AsyncConnection) -> Totals:
     return Totals(*(await conn.execute(_TOTALS, {"pattern": None})).one())
 
 
-async def troubled(conn: AsyncConnection, *, pattern: str | None = None, limit: int, offset: int = 0) -> list[int]:
-    """The ids of streams in trouble: those in doubt first, then the nearest deadline."""
-    values = {"pattern": pattern, "limit": limit, "offset": offset}
-    return list((await conn.execute(_TROUBLED_IDS, values)).scalars())
+async def troubled(
+    conn: AsyncConnection, *, pattern: str | None = None, after: Rank | None = None, limit: int
+) -> list[Troubled]:
+    """Streams in trouble, those behind ``after``: those in doubt first, then the nearest deadline."""
+    begin = dict.fromkeys(Rank._fields) if after is None else after._asdict()
+    values = {"pattern": pattern, "limit": limit, **begin}
+    return [Troubled(row[0], Rank(*row[1:])) for row in (await conn.execute(_TROUBLED_AFTER, values)).all()]
+
+
+async def troubled_before(
+    conn: AsyncConnection, rank: Rank, *, pattern: str | None = None, limit: int
+) -> list[Troubled]:
+    """The last streams in trouble in front of ``rank``, in the same order."""
+    values = {"pattern": pattern, "limit": limit, **rank._asdict()}
+    rows = (await conn.execute(_TROUBLED_BEFORE, values)).all()
+    return [Troubled(row[0], Rank(*row[1:])) for row in reversed(rows)]
 
 
 async def id_of(conn: AsyncConnection, name: str) -> int | None:

@@ -25,9 +25,9 @@ def condition(stance: Stance, connection: Connection | None, now: datetime) -> C
     stream, follow = stance.stream, stance.follow
     if stream.suspect_at is not None:
         return Condition(f"suspect for {ago(stream.suspect_at, now)}", "the venue's numbering is in doubt")
+    if connection is not None and connection.state_at(now) == UNATTENDED:
+        return Condition(UNATTENDED, "no worker attends to the source")
     if stance.axis == "time" and follow is not None:
-        if connection is not None and connection.state_at(now) == UNATTENDED:
-            return Condition(UNATTENDED, "no worker attends to the source")
         if follow.state == "unsubscribed":
             return Condition(NOT_HEARD, follow.detail)
         if follow.state != "subscribed":

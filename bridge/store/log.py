@@ -1,6 +1,7 @@
 """Reading the log: entries in order of position, each with the event it tells of."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,11 +31,38 @@ WHERE coalesce(bytes_before, 0) < :bytes_max
 ORDER BY position
 """)
 
+_GLANCE = text("""
+SELECT entry.position, entry.kind, entry.sequence, coalesce(e.type, 'bridge.' || entry.kind), coalesce(e.key, ''),
+       e.transport, e.occurred_at, coalesce(e.received_at, entry.appended_at),
+       substring(coalesce(entry.data, e.payload) FROM 1 FOR CAST(:bytes_max AS int))
+FROM (
+    SELECT stream_id, position, kind, epoch, sequence, appended_at, data
+    FROM log WHERE stream_id = :stream_id AND position > :after ORDER BY position LIMIT :limit
+) AS entry
+LEFT JOIN events e ON e.stream_id = entry.stream_id AND e.epoch = entry.epoch AND e.sequence = entry.sequence
+ORDER BY entry.position
+""")
+
+
+class Glimpse(NamedTuple):
+    """An entry as it is leafed past. ``beginning`` is the first of what it says."""
+
+    position: int
+    kind: str
+    sequence: int | None
+    type: str
+    key: str
+    transport: str | None
+    occurred_at: datetime | None
+    received_at: datetime
+    beginning: bytes
+
 
 class LogBroken(BridgeError):
     """The log is not what it promises to be: an entry is missing, or the event that one tells of."""
 
 
+_NOT_STORED = "entry {} of {} tells of event {}, which is not stored"
 _KINDS = {kind.value: kind for kind in Kind}
 _TRANSPORTS = {transport.value: transport for transport in Transport}
 
@@ -50,9 +78,26 @@ async def read(
     """
     values = {"stream_id": stream_id, "after": after, "limit": limit, "bytes_max": bytes_max}
     entries = [_entry(stream, row) for row in (await conn.execute(_READ, values)).all()]
-    if entries and entries[-1].position != after + len(entries):
-        raise LogBroken(f"the log of {stream} has not every entry from {after + 1} to {entries[-1].position}")
+    _require_all(stream, after, [entry.position for entry in entries])
     return entries
+
+
+async def glance(
+    conn: AsyncConnection, *, stream_id: int, stream: str, after: int, limit: int, bytes_max: int
+) -> list[Glimpse]:
+    """All of the next ``limit`` entries, however much they say, with ``bytes_max`` of it. Raises LogBroken."""
+    values = {"stream_id": stream_id, "after": after, "limit": limit, "bytes_max": bytes_max}
+    found = [Glimpse(*row) for row in (await conn.execute(_GLANCE, values)).all()]
+    _require_all(stream, after, [one.position for one in found])
+    for one in found:
+        if one.beginning is None:
+            raise LogBroken(_NOT_STORED.format(one.position, stream, one.sequence))
+    return found
+
+
+def _require_all(stream: str, after: int, positions: list[int]) -> None:
+    if positions and positions[-1] != after + len(positions):
+        raise LogBroken(f"the log of {stream} has not every entry from {after + 1} to {positions[-1]}")
 
 
 def _entry(stream: str, row: Row[*tuple[Any, ...]]) -> LogEntry:
@@ -64,7 +109,7 @@ def _entry(stream: str, row: Row[*tuple[Any, ...]]) -> LogEntry:
             digest_of(data), chain, data,
         )  # fmt: skip
     if payload is None:
-        raise LogBroken(f"entry {position} of {stream} tells of event {sequence}, which is not stored")
+        raise LogBroken(_NOT_STORED.format(position, stream, sequence))
     return LogEntry(
         stream, position, _KINDS[kind], epoch, sequence, event_id, type_, key, _TRANSPORTS[transport],
         occurred_at, received_at, digest, chain, payload,

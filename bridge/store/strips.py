@@ -9,11 +9,12 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.core.coverage import Coverage
 from bridge.core.span import Span
 from bridge.core.strip import Held
 
-SPANS_MAX = 200
-"""Losses of a window, and gaps in time of a stream: the newest."""
+GAPS_MAX = 1_000
+"""Gaps in time of a stream that are looked at: the newest, and of those that are open. More begin in no hour."""
 
 
 class Window(NamedTuple):
@@ -42,21 +43,30 @@ CROSS JOIN LATERAL (SELECT sequence FROM events
 GROUP BY 1, 2
 """)
 
+# No more losses than numbers: each is lost once. What turned up later is stored, and lost no more.
 _LOST = text(f"""
-SELECT w.stream_id, l.first, l.last
+SELECT w.stream_id, l.first, l.last,
+       ARRAY(SELECT sequence FROM events
+             WHERE stream_id = w.stream_id AND epoch = w.epoch
+               AND sequence BETWEEN greatest(l.first, w.first) AND least(l.last, w.last) ORDER BY sequence)
 FROM {_WINDOWS}
 CROSS JOIN LATERAL (SELECT first, last FROM evidence
                     WHERE stream_id = w.stream_id AND epoch = w.epoch AND verdict = 'loss'
                       AND last >= w.first AND first <= w.last
-                    ORDER BY last DESC LIMIT :limit) l
+                    ORDER BY last DESC LIMIT w.last - w.first + 1) l
 """)
 
 _IN_TIME = text("""
 SELECT wanted.stream_id, g.first, g.last, g.state
 FROM unnest(CAST(:ids AS int[])) AS wanted (stream_id)
-CROSS JOIN LATERAL (SELECT first, last, state FROM gaps
-                    WHERE stream_id = wanted.stream_id AND axis = 'time' ORDER BY id DESC LIMIT :limit) g
-WHERE g.last >= :since AND g.state IN ('open', 'lost', 'superseded')
+CROSS JOIN LATERAL (
+    SELECT first, last, state, axis FROM (SELECT first, last, state, axis FROM gaps
+                                          WHERE stream_id = wanted.stream_id ORDER BY id DESC LIMIT :limit) AS newest
+    WHERE state IN ('lost', 'superseded')
+    UNION ALL
+    (SELECT first, last, state, axis FROM gaps
+     WHERE stream_id = wanted.stream_id AND state = 'open' ORDER BY first DESC LIMIT :limit)) g
+WHERE g.axis = 'time' AND g.last >= :since
 """)
 
 
@@ -74,10 +84,11 @@ async def held(conn: AsyncConnection, windows: Sequence[Window]) -> dict[int, di
 
 
 async def lost(conn: AsyncConnection, windows: Sequence[Window]) -> dict[int, list[Span]]:
-    """What was lost of each window, by stream."""
+    """What was lost of each window and is not stored all the same, by stream."""
     found: dict[int, list[Span]] = {}
-    for stream_id, first, last in await conn.execute(_LOST, {**_values(windows), "limit": SPANS_MAX}):
-        found.setdefault(stream_id, []).append(Span.inclusive(first, last))
+    for stream_id, first, last, stored in await conn.execute(_LOST, _values(windows)):
+        missing = Coverage.of_numbers(stored).missing(Span.inclusive(first, last))
+        found.setdefault(stream_id, []).extend(missing)
     return found
 
 
@@ -86,7 +97,7 @@ async def in_time(
 ) -> Mapping[int, list[tuple[Span, str]]]:
     """The gaps in time that reach beyond ``since_ms`` and left something untold, or still do, by stream."""
     found: dict[int, list[tuple[Span, str]]] = {}
-    values = {"ids": list(stream_ids), "since": since_ms, "limit": SPANS_MAX}
+    values = {"ids": list(stream_ids), "since": since_ms, "limit": GAPS_MAX}
     for stream_id, first, last, state in await conn.execute(_IN_TIME, values):
         found.setdefault(stream_id, []).append((Span(first, max(first + 1, last)), state))
     return found

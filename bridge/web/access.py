@@ -5,9 +5,10 @@ that was revoked is good for no longer than that. Once any token was made, nobod
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,6 +35,10 @@ PROXIED = frozenset(
 
 TOKENS_FRESH_S = 3.0
 CALLER = "bridge.caller"
+STILL = "bridge.still"
+
+Still = Callable[[], Awaitable[bool]]
+"""Asks whether who asked may still be here, as they were. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +204,21 @@ class Guarded:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         if connection["type"] != "http":
             return
-        client = connection.get("client")
-        caller = await self._access.caller(connection["headers"], client[0] if client else None)
+        caller = await self._caller(connection)
         if isinstance(caller, Refusal):
             answer = problem(caller.status, caller.detail, headers=caller.headers)
             await answer(connection, receive, send)
             return
         connection[CALLER] = caller
+        connection[STILL] = partial(self._is_still, connection, caller)
         await self._app(connection, receive, send)
+
+    async def _is_still(self, connection: Connection, caller: Caller) -> bool:
+        return await self._caller(connection) == caller
+
+    async def _caller(self, connection: Connection) -> Caller | Refusal:
+        client = connection.get("client")
+        return await self._access.caller(connection["headers"], client[0] if client else None)
 
 
 def caller_of(request: Request) -> Caller:
@@ -214,6 +226,12 @@ def caller_of(request: Request) -> Caller:
     caller = request.scope[CALLER]
     assert isinstance(caller, Caller)
     return caller
+
+
+def still_of(request: Request) -> Still:
+    """For answers that last, behind a guard."""
+    still: Still = request.scope[STILL]
+    return still
 
 
 def _scoped(needed: Scope, route: Route) -> Route:

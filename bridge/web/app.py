@@ -23,7 +23,7 @@ from bridge.web.hooks import PREFIX
 from bridge.web.operating import Operating
 from bridge.web.page.pages import pages_of
 from bridge.web.page.session import keys_of
-from bridge.web.problems import HANDLERS
+from bridge.web.problems import HANDLERS, problem
 from bridge.web.pulse import Pulse
 from bridge.web.records import Records
 from bridge.web.reports import Reports
@@ -31,6 +31,8 @@ from bridge.wiring.alerts import channels_of
 
 FOR_PROGRAMS = ("/v1", "/healthz", "/readyz", "/metrics")
 """What begins so is no page, and answered as programs want it even where there is nothing."""
+PATH_CHARS_MAX = 4_000
+"""More than any name and number come to; Python makes no number of more than 4,300 digits."""
 
 
 def web_app(
@@ -70,6 +72,8 @@ def web_app(
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await hooks(scope, receive, send)
+        elif scope["type"] == "http" and len(scope["path"]) > PATH_CHARS_MAX:
+            await problem(414, "the path is longer than any that there is")(scope, receive, send)
         elif scope["type"] != "http" or scope["path"].startswith(FOR_PROGRAMS):
             await programs(scope, receive, send)
         else:

@@ -17,6 +17,7 @@ from bridge.core.envelope import body
 from bridge.core.errors import BridgeError
 from bridge.core.event import LogEntry
 from bridge.web import parameters
+from bridge.web.access import Still, still_of
 from bridge.web.eventstream import MEDIA_TYPE, EventStream, Room, Say
 from bridge.web.fresh import Fresh
 from bridge.web.problems import problem
@@ -30,7 +31,7 @@ HEARTBEAT_EVERY_S = 15.0
 STALL_MAX_S = 30.0
 """A reader that takes nothing for so long is left."""
 LIFE_MAX_S = 300.0
-"""Then the reader comes again, with its token, and whether it may still read is asked again."""
+"""Then the reader comes again, and goes on where it was."""
 RETRY_AFTER_S = 5
 
 log = structlog.get_logger()
@@ -64,16 +65,17 @@ class Feed:
             return Response(media_type=MEDIA_TYPE)
         if self.room.is_full(STREAMS_OPEN_MAX) or self.pulse.is_over:
             return problem(503, "too many streams are open", headers={"Retry-After": str(RETRY_AFTER_S)})
-        reader = _Reader(self, place)
+        reader = _Reader(self, place, still_of(request))
         return EventStream(self.room, reader.follow, stalled=reader.stalled, stall_max_s=STALL_MAX_S)
 
 
 class _Reader:
-    """Where one reader is, and what it is told."""
+    """Where one reader is, what it is told, and whether it may be."""
 
-    def __init__(self, feed: Feed, place: Place) -> None:
+    def __init__(self, feed: Feed, place: Place, still: Still) -> None:
         self._feed = feed
         self._place = place
+        self._still = still
 
     def stalled(self) -> None:
         log.warning("feed.stalled", stream=self._place.stream, position=self._place.position)
@@ -87,6 +89,8 @@ class _Reader:
             with feed.pulse.of(self._place.stream) as grown:
                 while not feed.pulse.is_over and clock.monotonic() < ends_at:
                     grown.clear()
+                    if not await self._still():
+                        return _last(problem(401, "the token is not good any more"))
                     async with feed.reads.connection() as connection:
                         self._place, entries = await read(
                             connection, self._place, limit=SLICE_ENTRIES_MAX, bytes_max=SLICE_BYTES_MAX
@@ -98,11 +102,13 @@ class _Reader:
                         said_at = clock.monotonic()
                         continue
                     while not await self._has_grown(grown) and clock.monotonic() < ends_at:
+                        if not await self._still():
+                            break
                         if clock.monotonic() - said_at >= HEARTBEAT_EVERY_S:
                             await say(b":\n\n")
                             said_at = clock.monotonic()
         except (Changed, Forgotten) as moved:
-            return b"event: problem\ndata: %b\n\n" % bytes(moved.response().body)
+            return _last(moved.response())
         except BridgeError as fault:
             log.warning("feed.ended", stream=self._place.stream, reason=str(fault))
         return b""
@@ -128,6 +134,11 @@ def events(after: Place, entries: Iterable[LogEntry]) -> bytes:
         % ((after.after(entry).token() or "").encode(), _lines(body(entry, previous=entry.position - 1)))
         for entry in entries
     )
+
+
+def _last(response: Response) -> bytes:
+    """What a page would be answered, as the last event."""
+    return b"event: problem\ndata: %b\n\n" % bytes(response.body)
 
 
 def _lines(content: bytes) -> bytes:

@@ -43,11 +43,6 @@ def test_numbers_are_events_voids_and_losses_below_the_frontier_and_open_or_wait
     assert strip.totals == {Mark.PROVEN: 3, Mark.VOID: 2, Mark.LOST: 1, Mark.OPEN: 1, Mark.WAITING: 3}
 
 
-def test_a_loss_in_which_something_turned_up_is_that_much_less() -> None:
-    strip = over_numbers(Span(1, 5), 4, frontier=5, held={0: Held(3, 0)}, lost=Coverage((Span(1, 5),)))
-    assert (strip.totals[Mark.LOST], strip.totals[Mark.PROVEN]) == (1, 3)
-
-
 @given(st.integers(1, 300), st.integers(1, 40), NUMBERS, st.sets(NUMBERS), st.sets(NUMBERS, max_size=30))
 def test_every_number_of_a_window_is_one_thing(
     length: int, cells: int, frontier: int, present: set[int], gone: set[int]

@@ -181,7 +181,7 @@ async def _around(conn: AsyncConnection) -> None:
             text("INSERT INTO leases (name, holder, fence, until) VALUES (:name, 'test', 1, :until)"),
             {"name": f"source:{source}", "until": until},
         )
-    left = {"replay": Left(10.0, 20.0, 7.0, 0.0), "orders": Left(2.0, 4.0, 0.0, 40.0)}
+    left = {"replay": Left(10.0, 20.0, 7.0, 0.0), "orders": Left(2.0, 4.0, 0.0, 4_000.0)}
     await budgets.put(conn, source="pb", left=left, now=now())
     for transport, ago_s in (("webhook", 2), ("websocket", 1), ("replay", 40)):
         await conn.execute(

@@ -12,6 +12,7 @@ from bridge.core.delivery import NotSent
 from bridge.store.tokens import Scope
 from tests.logs import START, append_events
 from tests.page.operating import NO, TOKEN, Operator, delivered, operator, said, visiting, with_alerts, with_parked
+from tests.store.test_leases import a_wait_for_a_lock
 from tests.web.operators import Bridge
 
 PAGE = "/destinations/ledger"
@@ -230,6 +231,21 @@ async def test_a_page_that_is_behind_the_times_is_told_so(engine: AsyncEngine) -
         assert await deeds(bridge) == []
 
 
+@pytest.mark.parametrize("act", ["redeliver", "discard"])
+async def test_what_somebody_else_does_to_a_parked_entry_at_the_same_moment_is_done_once(
+    engine: AsyncEngine, act: str
+) -> None:
+    async with operator(engine) as (bridge, person):
+        await with_parked(engine, bridge)
+        form = await person.get(f"{ENTRY}/1/{act}")
+        async with asyncio.TaskGroup() as group, engine.begin() as conn:
+            await conn.execute(text("UPDATE parked SET state = 'discarded', ended_at = now() WHERE position = 1"))
+            sending = group.create_task(person.send(form, f"{ENTRY}/1/{act}", status=409, reason="mine"))
+            await a_wait_for_a_lock(engine)
+        assert "the entry is discarded" in said(sending.result().text)
+        assert await deeds(bridge) == [], "nobody is said to have done what was not done"
+
+
 async def test_alerts_are_silenced_for_a_time_and_told_of_again(engine: AsyncEngine) -> None:
     await with_alerts(engine)
     async with operator(engine) as (bridge, person):
@@ -241,6 +257,7 @@ async def test_alerts_are_silenced_for_a_time_and_told_of_again(engine: AsyncEng
         for wrong, why in (
             ({"hours": "0", "reason": "x"}, "hours: must be more than 0"),
             ({"hours": "nan", "reason": "x"}, "hours: must be more than 0"),
+            ({"hours": "1e-12", "reason": "x"}, "hours: must be more than 0"),
             ({"hours": "soon", "reason": "x"}, "hours: must be a number"),
             ({"hours": "2", "reason": ""}, "reason: must not be empty"),
             ({"hours": "2", "reason": "x", "rule": "", "subject": ""}, "a rule, a subject or both"),

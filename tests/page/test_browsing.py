@@ -1,6 +1,8 @@
 """Finding one's way: lists by pages, places in a log, one entry in full, and reports; by link, form and keyboard."""
 
+import asyncio
 import re
+import tracemalloc
 from datetime import timedelta
 from html import unescape
 from urllib.parse import quote
@@ -13,13 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.core.event import Kind
 from bridge.store import reads
 from bridge.store.reads import Read
+from bridge.web.page.log import PAYLOAD_CHARS_MAX, shown
 from tests.browsing import tab
 from tests.logs import append_events, append_told
 from tests.page.filling import HOSTILE, fill, now
 from tests.page.test_pages import keep_a_report
+from tests.store.test_leases import a_wait_for_a_lock
 from tests.web.listening import listening
 from tests.web.serving import reading
-from tests.web.test_pull import forget
+from tests.web.test_pull import forget, forgetting
 
 pytestmark = pytest.mark.anyio
 
@@ -36,12 +40,7 @@ def link(content: str, word: str) -> str | None:
 
 
 async def test_streams_are_shown_by_pages_each_once_and_back_again(engine: AsyncEngine) -> None:
-    async with engine.begin() as conn:
-        await conn.execute(
-            text("""
-INSERT INTO streams (name, source, numbering, settle_s)
-SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2 FROM generate_series(1, 120) n""")
-        )
+    await make_streams(engine, 120)
     async with reading(engine) as client:
         seen, addresses, query = [], [], "/streams"
         while query:
@@ -59,8 +58,68 @@ SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2 FROM generate_s
         assert keys((await client.get("/streams?find=s_0")).text) == []
         assert keys((await client.get("/streams?show=trouble")).text) == []
         for wrong in ("?show=none", "?page=0", "?after=%00", "?what=1", "?find=" + "x" * 300):
-            assert (await client.get(f"/streams{wrong}")).status_code in (200, 400)
-        assert (await client.get("/streams?show=none")).status_code == 400
+            assert (await client.get(f"/streams{wrong}")).status_code == 400, wrong
+
+
+OPEN_EVERYWHERE = """
+INSERT INTO gaps (stream_id, epoch, first, last, opened_at, due_at, deadline_at)
+SELECT id, 1, 1, 1, now(), now(), CASE WHEN name < 'pb.s100' THEN now() + interval '1 hour' END FROM streams
+"""
+
+
+async def make_streams(engine: AsyncEngine, count: int, *, in_doubt: int = 0) -> None:
+    async with engine.begin() as conn:
+        await conn.execute(
+            text("""
+INSERT INTO streams (name, source, numbering, settle_s, suspect_at)
+SELECT 'pb.s' || lpad(CAST(n AS text), 3, '0'), 'pb', 'venue', 2, CASE WHEN n <= :in_doubt THEN now() END
+FROM generate_series(1, :count) n"""),
+            {"count": count, "in_doubt": in_doubt},
+        )
+
+
+async def heal(engine: AsyncEngine, names: list[str]) -> None:
+    async with engine.begin() as conn:
+        healed = text("DELETE FROM gaps USING streams s WHERE s.id = stream_id AND s.name = ANY(:names)")
+        await conn.execute(healed, {"names": names})
+
+
+async def test_no_stream_in_trouble_is_passed_over_because_others_have_healed(engine: AsyncEngine) -> None:
+    await make_streams(engine, 120, in_doubt=3)
+    async with engine.begin() as conn:
+        await conn.execute(text(OPEN_EVERYWHERE))
+    async with reading(engine) as client:
+        seen, addresses, query = list[str](), list[str](), "/streams?show=trouble"
+        while query:
+            page = (await client.get(query)).text
+            seen += keys(page)
+            addresses.append(query)
+            await heal(engine, keys(page)[:20])
+            onward = link(page, "After these")
+            query = f"/streams{onward}" if onward else ""
+        assert seen == [f"pb.s{n:03}" for n in range(1, 121)]
+        assert len(addresses) == 3
+        await heal(engine, seen)
+        nothing = (await client.get(addresses[-1])).text
+        assert (keys(nothing), link(nothing, "Before these")) == ([], "?show=trouble")
+        assert keys((await client.get("/streams?show=trouble")).text) == ["pb.s001", "pb.s002", "pb.s003"]
+        for wrong in ("1.1.1", "2...x", "1.x..x", f"1.{'9' * 18}..x"):
+            assert (await client.get("/streams", params={"show": "trouble", "after": wrong})).status_code == 400
+
+
+async def test_streams_in_trouble_are_paged_back_again(engine: AsyncEngine) -> None:
+    await make_streams(engine, 120)
+    async with engine.begin() as conn:
+        await conn.execute(text(OPEN_EVERYWHERE))
+    async with reading(engine) as client:
+        first = (await client.get("/streams?show=trouble&find=pb")).text
+        second = (await client.get(f"/streams{link(first, 'After these')}")).text
+        third = (await client.get(f"/streams{link(second, 'After these')}")).text
+        assert [len(keys(page)) for page in (first, second, third)] == [50, 50, 20]
+        again = (await client.get(f"/streams{link(third, 'Before these')}")).text
+        assert keys(again) == keys(second)
+        assert link(again, "After these") == link(second, "After these")
+        assert keys((await client.get(f"/streams{link(again, 'Before these')}")).text) == keys(first)
 
 
 async def test_a_log_is_browsed_from_its_end_to_its_beginning_and_back(engine: AsyncEngine) -> None:
@@ -72,10 +131,53 @@ async def test_a_log_is_browsed_from_its_end_to_its_beginning_and_back(engine: A
             seen += [int(key) for key in keys(page)]
             older = link(page, "Older")
             query = f"{LOG}{older}" if older else ""
-        assert sorted(set(seen), reverse=True) == list(range(130, 0, -1))
+        assert seen == list(range(130, 0, -1)), "each once"
         first = (await client.get(f"{LOG}?after=0")).text
         assert keys(first) == [str(n) for n in range(50, 0, -1)]
         assert keys((await client.get(f"{LOG}{link(first, 'Newer')}")).text)[-1] == "51"
+
+
+async def test_a_log_is_browsed_each_entry_once_while_it_grows_and_is_forgotten(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 130)
+    async with reading(engine) as client:
+        seen, query = [int(key) for key in keys((await client.get(LOG)).text)], f"{LOG}?before=81"
+        assert link((await client.get(LOG)).text, "Older") == "?before=81"
+        await append_events(engine, "pb.events", 40)
+        await forget(engine, 20)
+        while query:
+            page = (await client.get(query)).text
+            seen += [int(key) for key in keys(page)]
+            older = link(page, "Older")
+            query = f"{LOG}{older}" if older else ""
+        assert seen == list(range(130, 20, -1))
+        for beyond, shown in (("before=1", []), ("before=21", []), ("before=9999", list(range(170, 120, -1)))):
+            answer = await client.get(f"{LOG}?{beyond}")
+            assert (answer.status_code, [int(key) for key in keys(answer.text)]) == (200, shown)
+        assert (await client.get(f"{LOG}?before=0")).status_code == 400
+        assert (await client.get(f"{LOG}?before=5&after=5")).status_code == 400
+
+
+async def test_no_entry_is_passed_over_however_much_it_says(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 60, payload=b'"' + b"x" * 40_000 + b'"')
+    await append_told(engine, "pb.events", Kind.GAP, b'{"first": 1, "why": "%b"}' % (b"x" * 40_000))
+    async with reading(engine) as client:
+        end = (await client.get(LOG)).text
+        assert keys(end) == [str(n) for n in range(61, 11, -1)]
+        assert link(end, "Newer") is None
+        assert keys((await client.get(f"{LOG}{link(end, 'Older')}")).text)[-1] == "1"
+
+
+async def test_what_is_deleted_while_a_page_is_read_breaks_no_page(engine: AsyncEngine) -> None:
+    await append_events(engine, "pb.events", 60)
+    async with reading(engine) as client:
+        for path, forgotten in ((f"{LOG}?after=0", 20), (f"{LOG}/21", 30)):
+            async with asyncio.TaskGroup() as group, engine.begin() as conn:
+                await conn.execute(text("LOCK TABLE log"))
+                asked = group.create_task(client.get(path))
+                await a_wait_for_a_lock(engine)
+                for statement in forgetting(forgotten):
+                    await conn.execute(text(statement))
+            assert asked.result().status_code == 200, asked.result().text
 
 
 async def test_a_place_in_a_log_is_found_by_position_or_by_number(engine: AsyncEngine) -> None:
@@ -179,6 +281,23 @@ async def test_whatever_a_payload_is_it_is_shown_as_text(engine: AsyncEngine, pa
         assert "\u202e" not in answer.text
         assert f"{len(payload):,} bytes" in answer.text
         assert (await client.get(LOG)).status_code == 200
+
+
+@pytest.mark.parametrize("bracket", [b"[]", b"{}"])
+def test_no_nesting_makes_a_payload_grow_beyond_all_bounds(bracket: bytes) -> None:
+    name = b'"a":' if bracket == b"{}" else b""
+    deep = (bracket[:1] + name) * 500 + b"[" + b"1," * 50_000 + b"1]" + bracket[1:] * 500
+    wide = b"[" + b"[1]," * 90_000 + b"[1]]"
+    for payload in (deep, wide):
+        tracemalloc.start()
+        try:
+            told = shown(payload)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 32_000_000
+        assert len(told) <= PAYLOAD_CHARS_MAX + 1
+    assert shown(b'{"a":[1]}').count("\n") == 4
 
 
 async def test_a_report_is_the_one_that_the_api_tells_and_may_run_nothing(

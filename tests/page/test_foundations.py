@@ -4,13 +4,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from playwright.async_api import Browser
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.clock import ManualClock
+from bridge.core.span import Span
+from bridge.core.strip import Mark, over_time
+from bridge.web.page.rendering import Rendering
+from bridge.web.page.static import Static
+from bridge.web.page.words import plain
 from tests.browsing import SCHEMES, Scheme, tab
+from tests.events import START
 from tests.web.listening import listening
 from tests.web.serving import reading
 
@@ -63,9 +71,40 @@ async def test_style_and_script_are_kept_by_browsers_until_they_change(engine: A
 async def test_who_may_not_come_in_is_told_so_and_sees_nothing(engine: AsyncEngine) -> None:
     async with reading(engine, token="right") as client:
         without = await client.get("/")
-        assert without.status_code in (303, 401)
+        assert without.status_code == 303
         assert "Overview" not in without.text
         assert (await client.get("/", headers={"Authorization": "Bearer right"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "unseen, written",
+    [
+        ("\u202e", "\\u202e"),
+        ("\u200b", "\\u200b"),
+        ("\x00", "\\u0000"),
+        ("\u00a0", "\\u00a0"),
+        ("\u3164", "\\u3164"),
+        ("\u2800", "\\u2800"),
+        ("\ufe0f", "\\ufe0f"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\U000e0100", "\\U000e0100"),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out(unseen: str, written: str) -> None:
+    assert plain(f"pb.{unseen}events") == f"pb.{written}events"
+    assert plain("caf\u00e9 \u4e2d \U0001f600") == "caf\u00e9 \u4e2d \U0001f600"
+
+
+@pytest.mark.parametrize("at", [0, 1_800_000, 3_599_999])
+def test_a_hole_is_seen_however_brief_it_is_and_wherever_it_is(at: int) -> None:
+    hour = Span(0, 3_600_000)
+    strip = over_time(hour, began=0, settled=hour.stop, holes=[(Span(at, at + 1), Mark.OPEN)])
+    ui: Any = Rendering(ManualClock(START), Static())._environment.globals["ui"]
+    [hole] = re.findall(r'class="m-open" x="([\d.]+)" width="([\d.]+)"', str(ui.strip(strip, "", 200)))
+    x, width = map(float, hole)
+    assert width == 2
+    assert 0 <= x <= 198
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -4,22 +4,27 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from bridge.store.engine import make_engine
 from bridge.web.page import live
 from tests.browsing import tab
-from tests.page.filling import destination, fill, gap
+from tests.page.filling import destination, fill, gap, now
 from tests.web.listening import Heard, heard, listening
 
 pytestmark = pytest.mark.anyio
 
 OVERVIEW = "/live?page=%2F"
 STREAM = "/live?page=%2Fstreams%2Fpb.events"
+
+HALF_AN_HOUR = re.compile(r"in (2\d|30)m ")
+"""What is left of the 31 minutes of the open gap, however long the machine takes to get here."""
 
 THREE_CHANGES = """
 one => new Promise(done => {
@@ -89,6 +94,16 @@ async def test_no_more_pages_are_watched_than_there_may_be(
         assert (await client.get("/")).status_code == 200, "the page itself is still to be had"
 
 
+async def test_who_only_asks_for_the_head_takes_nobodys_place(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WATCHERS_MAX", 1)
+    async with listening(engine) as place, place.client() as client:
+        assert (await client.head(OVERVIEW)).headers["content-type"].startswith("text/event-stream")
+        async with client.stream("GET", OVERVIEW) as answer:
+            assert await ids_until_beat(heard(answer))
+
+
 async def test_many_who_watch_one_page_are_one_reader_that_holds_no_connection(
     engine: AsyncEngine, database_url: str
 ) -> None:
@@ -139,9 +154,37 @@ async def test_a_watcher_is_told_of_the_end_and_comes_again_after_its_life(
         assert [one.type async for one in heard(answer)][-1] == "beat"
 
 
+async def test_while_the_database_is_away_nothing_is_said_and_then_all_goes_on(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "EVERY_S", 0.01)
+    monkeypatch.setattr(live, "BEAT_EVERY_S", 0.0)
+    failed = asyncio.Semaphore(0)
+    await fill(engine)
+    async with (
+        listening(engine) as place,
+        place.client() as client,
+        client.stream("GET", OVERVIEW) as answer,
+    ):
+        events = heard(answer)
+        assert await ids_until_beat(events)
+        event.listen(engine.sync_engine, "handle_error", lambda _: failed.release())
+        with capture_logs() as logs:
+            async with engine.begin() as conn:
+                await conn.execute(text("ALTER TABLE alerts RENAME TO elsewhere"))
+            for _ in range(5):
+                await failed.acquire()
+            async with engine.begin() as conn:
+                await conn.execute(text("ALTER TABLE elsewhere RENAME TO alerts"))
+            await open_gap(engine, 380)
+            while "gaps" not in await ids_until_beat(events):
+                pass
+        assert [line["event"] for line in logs] == ["page.unread"], "once, however long it lasts"
+
+
 async def test_what_is_live_is_asked_for_with_the_same_right_as_the_page(engine: AsyncEngine) -> None:
     async with listening(engine, token="right") as place, place.client() as client:
-        assert (await client.get(OVERVIEW)).status_code in (303, 401)
+        assert (await client.get(OVERVIEW)).status_code == 303
 
 
 async def test_what_somebody_types_and_where_they_are_outlives_a_change(
@@ -179,13 +222,66 @@ async def test_a_countdown_counts_without_being_sent_anew(engine: AsyncEngine, b
         page = opened.page
         await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
         time = page.locator("#gap time[data-countdown]").first
-        await expect(time).to_contain_text("in 30m")
+        await expect(time).to_contain_text(HALF_AN_HOUR)
         await expect(page.locator("#live")).to_have_text("live")
         async with page.expect_response(lambda answer: answer.status == 503):
             place.pulse.end()
         await time.evaluate(THREE_CHANGES)  # nobody tells it anything any more
-        await expect(time).to_contain_text("in 30m")
+        await expect(time).to_contain_text(HALF_AN_HOUR)
         opened.said.clear()  # the browser says that it was answered 503
+
+
+async def test_a_countdown_does_not_go_by_the_clock_of_the_browser(engine: AsyncEngine, browser: Browser) -> None:
+    day = await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page = opened.page
+        await page.clock.set_system_time(now() + timedelta(hours=5))
+        place.pulse.is_over = True  # nobody tells it what time it is
+        await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
+        await expect(page.locator("#live")).to_contain_text("connecting again")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text(HALF_AN_HOUR)
+        place.pulse.is_over = False
+        await expect(page.locator("#live")).to_have_text("live")
+        await expect(page.locator("#gap time[data-countdown]").first).to_contain_text(HALF_AN_HOUR)
+        opened.said.clear()  # the browser says that it was answered 503
+
+
+async def test_a_page_that_is_no_more_says_so_for_as_long_as_it_is_looked_at(
+    engine: AsyncEngine, browser: Browser
+) -> None:
+    day = await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page, asked = opened.page, list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        await page.clock.install()
+        await page.goto(f"/streams/{day.stream}/gaps/{day.open_gap}")
+        await expect(page.locator("#live")).to_have_text("live")
+        async with engine.begin() as conn:
+            await conn.execute(text("DELETE FROM gaps"))
+        await expect(page.locator("#live")).to_have_text("this page is no more")
+        before = len(asked)
+        await page.clock.fast_forward("00:30")
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.clock.run_for(2_000)
+        assert await page.locator("#live").text_content() == "this page is no more"
+        assert asked[before:] == []
+
+
+async def test_a_page_that_is_opened_in_the_background_holds_no_connection(
+    engine: AsyncEngine, browser: Browser
+) -> None:
+    await fill(engine)
+    async with listening(engine) as place, tab(browser, place.address) as opened:
+        page, asked = opened.page, list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        await page.add_init_script(
+            "window.unseen = true; Object.defineProperty(document, 'hidden', {get: () => window.unseen})"
+        )
+        await page.goto("/")
+        for unseen in ("true", "false"):
+            await page.evaluate(f"window.unseen = {unseen}; document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator("#live")).to_have_text("live")
+        assert [url for url in asked if "/live" in url] == [f"{place.address}{OVERVIEW}"]
 
 
 async def test_a_connection_that_is_lost_is_shown_and_found_again(engine: AsyncEngine, browser: Browser) -> None:
@@ -208,7 +304,7 @@ async def test_without_a_script_a_page_comes_again_by_itself(engine: AsyncEngine
     async with listening(engine) as place, tab(browser, place.address, scripts=False) as opened:
         await opened.page.goto("/")
         assert await opened.page.locator("meta[http-equiv=refresh]").get_attribute("content") == "10"
-        await expect(opened.page.locator("#gaps time[data-countdown]").first).to_have_text(re.compile("in 3[01]m"))
+        await expect(opened.page.locator("#gaps time[data-countdown]").first).to_have_text(HALF_AN_HOUR)
         await expect(opened.page.locator("#live")).to_be_hidden()
 
 

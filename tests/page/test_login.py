@@ -1,5 +1,8 @@
 """Signing in: with a good token only, not too often, into a page of our own, and out again."""
 
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,7 +22,7 @@ from bridge.web.page.throttle import (
 )
 from tests.events import START
 from tests.page.signing import COOKIE, mark_in, post, sign_in, token_of
-from tests.web.serving import reading
+from tests.web.serving import app_of, reading
 
 
 async def test_a_good_token_leads_to_the_page_that_was_asked_for(engine: AsyncEngine) -> None:
@@ -33,6 +36,14 @@ async def test_a_good_token_leads_to_the_page_that_was_asked_for(engine: AsyncEn
         assert page.status_code == 200
         assert "ops" in page.text
         assert (await client.get("/login?next=/alerts")).headers["location"] == "/alerts", "who is in stays in"
+
+
+async def test_a_page_whose_name_holds_odd_signs_is_found_again_after_signing_in(engine: AsyncEngine) -> None:
+    async with reading(engine, token="right", peer="203.0.113.9") as client:
+        away = await client.get("/streams/a%20b%3Fc%E2%82%AC/log?after=1")
+        [wanted] = parse_qs(urlsplit(away.headers["location"]).query)["next"]
+        answer = await sign_in(client, "right", wanted=wanted)
+        assert answer.headers["location"] == "/streams/a%20b%3Fc%E2%82%AC/log?after=1"
 
 
 async def test_the_token_of_the_environment_is_good_too(engine: AsyncEngine) -> None:
@@ -137,6 +148,38 @@ async def test_who_guesses_too_often_must_wait_even_with_a_good_token(engine: As
         assert (await sign_in(client, "right")).status_code == 303
 
 
+async def test_who_guesses_side_by_side_gets_no_more_tries(engine: AsyncEngine) -> None:
+    async with reading(engine, token="right", peer="203.0.113.9", clock=ManualClock(START)) as client:
+        mark = mark_in(await client.get("/login"))
+        async with asyncio.TaskGroup() as group:
+            sent = [
+                group.create_task(post(client, "/login", csrf=mark, token=f"guess-{nth}"))
+                for nth in range(4 * PEER_FAILURES_MAX)
+            ]
+        statuses = [one.result().status_code for one in sent]
+        assert sorted(statuses) == [401] * PEER_FAILURES_MAX + [429] * (3 * PEER_FAILURES_MAX)
+
+
+async def test_guesses_from_many_addresses_keep_nobody_out_who_has_signed_in_before(engine: AsyncEngine) -> None:
+    app = app_of(engine, token="right", clock=ManualClock(START))
+
+    def at(peer: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(peer, 1)), base_url="http://localhost")
+
+    async with at("203.0.113.9") as known, at("203.0.113.10") as stranger:
+        await sign_in(known, "right")
+        for nth in range(ALL_FAILURES_MAX):
+            async with at(f"198.51.100.{nth}") as guessing:
+                assert (await sign_in(guessing, "wrong")).status_code == 401
+        assert (await sign_in(stranger, "right")).status_code == 429
+        await post(known, "/logout", csrf=mark_in(await known.get("/")))
+        assert (await sign_in(known, "right")).status_code == 303
+        await post(known, "/logout", csrf=mark_in(await known.get("/")))
+        for _ in range(PEER_FAILURES_MAX):
+            assert (await sign_in(known, "wrong")).status_code == 401
+        assert (await sign_in(known, "right")).status_code == 429, "what it guesses itself counts all the same"
+
+
 def test_one_who_guesses_keeps_nobody_else_out_and_many_are_held_back_together() -> None:
     throttle = Throttle()
     for _ in range(PEER_FAILURES_MAX):
@@ -150,11 +193,13 @@ def test_one_who_guesses_keeps_nobody_else_out_and_many_are_held_back_together()
     assert throttle.wait_s("two", PEER_FORGIVEN_S + 2) == 0
 
 
-def test_however_many_guess_a_bounded_number_is_remembered() -> None:
+def test_however_many_guess_or_sign_in_a_bounded_number_is_remembered() -> None:
     throttle = Throttle()
     for number in range(PEERS_MAX * 3):
         throttle.fail(f"peer-{number}", float(number))
+        throttle.welcome(f"peer-{number}")
     assert len(throttle._peers) == PEERS_MAX
+    assert len(throttle._welcome) == PEERS_MAX
 
 
 def request(peer: str | None, *forwarded: str) -> Request:
@@ -172,6 +217,10 @@ def request(peer: str | None, *forwarded: str) -> Request:
         ("10.1.2.3", ["nonsense"], "None"),
         ("2001:db8:1:2:3::4", [], "2001:db8:1:2::/64"),
         ("::ffff:10.0.0.1", ["198.51.100.4"], "198.51.100.4"),
+        ("169.254.8.129", ["198.51.100.5"], "198.51.100.5"),
+        ("10.1.2.3", ["198.51.100.6:50123"], "198.51.100.6"),
+        ("10.1.2.3", ["[2001:db8:1:2:3::4]:50123"], "2001:db8:1:2::/64"),
+        ("10.1.2.3", ["[nonsense"], "None"),
         (None, [], "None"),
     ],
 )

@@ -204,7 +204,7 @@ async def test_a_page_that_is_watched_ends_with_the_token(engine: AsyncEngine, b
         async with engine.begin() as conn:
             await conn.execute(text("UPDATE api_tokens SET revoked_at = now()"))
         bridge.clock.advance(10)
-        await expect(page.locator("#live")).to_have_text("this page is no more")
+        await expect(page.locator("#live")).to_have_text("you are signed out: load the page anew")
         await page.reload()
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.core.span import Span
-from bridge.store import attempts, audit, board, evidence, gaps, hearing, parked, reads, stance, standing, strips
+from bridge.store import attempts, audit, board, evidence, gaps, hearing, log, parked, reads, stance, standing, strips
 from bridge.store.attempts import Chosen
+from bridge.store.board import Rank
 from bridge.store.embedded import EmbeddedPostgres
 from bridge.store.strips import Window
 from tests.store.planning import filled, plan_of, scanned, undone
@@ -82,6 +84,7 @@ SELECT now(), 'ops', 'done', 'd' || n % 50 FROM generate_series(1, 20000) n;
 CHOSEN = dict.fromkeys(Chosen.__slots__)
 WINDOWS = strips._values([Window(n, 1, 1, 20, 11, 1) for n in range(1, 51)])
 IDS = list(range(1, 51))
+RANK = Rank(True, datetime(2100, 1, 1, tzinfo=UTC), None, "pb5")
 ONE: dict[str, Any] = {"stream_id": 1, "epoch": 1}
 LARGE = {"events", "log", "evidence", "attempts", "reads", "sightings", "variants", "gaps", "parked"} | {
     "delivery_hours",
@@ -91,7 +94,8 @@ LARGE = {"events", "log", "evidence", "attempts", "reads", "sightings", "variant
 
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "board.totals": (board._TOTALS, {"pattern": None}),
-    "board.troubled": (board._TROUBLED_IDS, {"pattern": None, "limit": 50, "offset": 1000}),
+    "board.troubled": (board._TROUBLED_AFTER, {**RANK._asdict(), "pattern": None, "limit": 50}),
+    "board.troubled_before": (board._TROUBLED_BEFORE, {**RANK._asdict(), "pattern": None, "limit": 50}),
     "board.after": (board._AFTER, {"after": "pb5", "pattern": "%s099%", "limit": 51}),
     "board.before": (board._BEFORE, {"before": "pb5", "pattern": None, "limit": 51}),
     "board.sources": (board._SOURCES, {"limit": 50}),
@@ -100,12 +104,13 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "stance.open_gaps": (stance._OPEN_GAPS, {"stream_ids": IDS}),
     "stance.missing": (stance._MISSING, {"stream_ids": IDS, "gaps_max": 100}),
     "strips.held": (strips._HELD, WINDOWS),
-    "strips.lost": (strips._LOST, {**WINDOWS, "limit": 200}),
-    "strips.in_time": (strips._IN_TIME, {"ids": IDS, "since": 0, "limit": 200}),
+    "strips.lost": (strips._LOST, WINDOWS),
+    "strips.in_time": (strips._IN_TIME, {"ids": IDS, "since": 0, "limit": 1_000}),
     "gaps.page": (gaps._PAGE, {"stream_id": 1, "before": 50_000, "limit": 51}),
     "gaps.one": (gaps._ONE, {"stream_id": 1, "id": 1}),
     "evidence.touching": (evidence._TOUCHING, {**ONE, "lowest": 10_000, "highest": 10_010, "limit": 1_000}),
     "reads.of_gap": (reads._OF_GAP, {"gap_id": 1, "before": None, "limit": 51}),
+    "log.glance": (log._GLANCE, {"stream_id": 1, "after": 10_000, "limit": 50, "bytes_max": 640}),
     "hearing.sightings": (hearing._SIGHTINGS, {"stream_id": 1, "event_id": "id-1"}),
     "hearing.variants": (hearing._VARIANTS, {**ONE, "sequence": 1, "limit": 50}),
     "hearing.deliveries": (hearing._DELIVERIES, {"stream_id": 1, "position": 5, "limit": 50}),
@@ -183,7 +188,9 @@ async def test_streams_are_paged_both_ways_and_no_name_is_a_pattern(crowded: Asy
 
 
 async def test_trouble_comes_first_and_the_nearest_expiry_first_of_all(crowded: AsyncConnection) -> None:
-    assert await board.troubled(crowded, limit=3) == [5, 10, 15]
-    assert await board.troubled(crowded, limit=2, offset=1998) == [STREAMS - 5, STREAMS]
+    found = await board.troubled(crowded, limit=STREAMS)
+    assert [one.id for one in found] == list(range(5, STREAMS + 5, 5))
+    assert await board.troubled(crowded, after=found[-3].rank, limit=50) == found[-2:]
+    assert await board.troubled_before(crowded, found[3].rank, limit=2) == found[1:3]
     totals = await board.totals(crowded)
     assert (totals.streams, totals.troubled, totals.gaps) == (STREAMS, STREAMS // 5, 2 * STREAMS // 5)

@@ -134,6 +134,13 @@ async def test_every_wrong_way_in_is_a_problem_document(engine: AsyncEngine) -> 
             assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
 
 
+@pytest.mark.parametrize("path", ["/v1/streams/pb.events/gaps/", "/streams/pb.events/log/", "/nowhere/"])
+async def test_a_number_that_is_longer_than_any_is_no_fault_of_ours(engine: AsyncEngine, path: str) -> None:
+    async with reading(engine) as client:
+        assert (await client.get(f"{path}{'9' * 5_000}")).status_code == 414
+        assert (await client.get(f"{path}{'9' * 1_000}")).status_code == 404
+
+
 async def test_callers_without_the_right_to_read_learn_nothing(engine: AsyncEngine) -> None:
     async with reading(engine, token="right") as client:
         assert (await client.get("/v1/streams")).status_code == 401

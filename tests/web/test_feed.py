@@ -8,9 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.consumer import Place, read_entry
+from bridge.store import tokens
 from bridge.store.engine import make_engine
-from bridge.web import sse
+from bridge.store.tokens import Scope
+from bridge.web import access, sse
+from tests.events import START
 from tests.logs import append_events
+from tests.page.signing import token_of
 from tests.web.listening import Heard, heard, listening
 from tests.web.test_pull import change, forget
 
@@ -174,7 +178,28 @@ async def test_streams_end_with_the_process_and_not_when_its_patience_does(engin
         assert [event async for event in events] == []
 
 
-async def test_a_stream_ends_after_its_life_so_that_the_right_to_read_is_asked_again(
+@pytest.mark.parametrize("poll_every_s, is_told", [(60.0, True), (0.05, False)])
+async def test_a_stream_ends_with_the_token(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, poll_every_s: float, is_told: bool
+) -> None:
+    monkeypatch.setattr(access, "TOKENS_FRESH_S", 0.0)
+    await append_events(engine, "pb.events", 1)
+    headers = EVENTS | {"Authorization": f"Bearer {await token_of(engine, 'ops', Scope.READ)}"}
+    async with (
+        listening(engine, poll_every_s=poll_every_s) as place,
+        place.client() as client,
+        client.stream("GET", LOG, headers=headers) as answer,
+    ):
+        events = heard(answer)
+        await some(events, 1)
+        async with engine.begin() as conn:
+            await tokens.revoke(conn, "ops", now=START)
+        if is_told:
+            place.pulse.tell("pb.events")
+        assert [(one.type, one.json()["status"]) async for one in events] == [("problem", 401)]
+
+
+async def test_a_stream_ends_after_its_life_and_its_reader_comes_again(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "LIFE_MAX_S", 0.2)

@@ -27,9 +27,13 @@ async def change(engine: AsyncEngine, *statements: str) -> None:
 
 async def forget(engine: AsyncEngine, position: int) -> None:
     """Delete the log up to ``position``, as retention does."""
+    await change(engine, *forgetting(position))
+
+
+def forgetting(position: int) -> tuple[str, ...]:
+    """What retention does, in its order."""
     chain = f"(SELECT chain FROM log WHERE position = {position})"
-    await change(
-        engine,
+    return (
         f"UPDATE streams SET forgotten = {position}, forgotten_chain = {chain}",
         f"DELETE FROM events WHERE sequence <= {position}",
         f"DELETE FROM log WHERE position <= {position}",

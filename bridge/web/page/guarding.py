@@ -6,7 +6,7 @@ Whatever is sent must come from a page of ours, and carry the mark of the sessio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,19 +14,17 @@ from starlette.responses import RedirectResponse, Response
 
 from bridge.clock import Clock
 from bridge.store.tokens import Scope
-from bridge.web.access import CALLER, Access, Caller, Headers, Refusal, bearer
+from bridge.web.access import CALLER, STILL, Access, Caller, Headers, Refusal, bearer
 from bridge.web.page import form
 from bridge.web.page.rendering import CSRF, MESSAGES, Message
 from bridge.web.page.session import NOBODY, Said, Session, Sessions, drop
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Still = Callable[[], Awaitable[bool]]
 
 SAFE = ("GET", "HEAD")
 FIELD = "csrf"
 NOT_OURS = "this form belongs to a session that is over: go back, load the page anew, and try again"
 _SAID = "bridge.said"
-_STILL = "bridge.still"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Guard:
             if isinstance(visit, Refusal):
                 return _turned_away(request, visit)
             request.scope[CALLER] = visit.caller
-            request.scope[_STILL] = partial(self._is_still, request, visit.caller)
+            request.scope[STILL] = partial(self._is_still, request, visit.caller)
             request.scope[CSRF] = self._sessions.form_mark(visit.session.nonce)
             if not visit.caller.scope.covers(needed):
                 raise HTTPException(
@@ -120,12 +118,6 @@ class Guard:
         return response
 
 
-def still_of(request: Request) -> Still:
-    """Asks whether who asked may still be here: for answers that last."""
-    still: Still = request.scope[_STILL]
-    return still
-
-
 def done(request: Request, path: str, text: str, *, is_problem: bool = False) -> Response:
     """On to ``path``, where the page says ``text`` once."""
     request.scope[_SAID] = text, is_problem
@@ -135,5 +127,5 @@ def done(request: Request, path: str, text: str, *, is_problem: bool = False) ->
 def _turned_away(request: Request, refusal: Refusal) -> Response:
     if refusal.status != 401:
         raise HTTPException(refusal.status, refusal.detail)
-    path = request.scope["path"] + ("?" + request.url.query if request.url.query else "")
+    path = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse("/login?" + urlencode({"next": path}), status_code=303)

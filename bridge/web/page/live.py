@@ -24,10 +24,10 @@ from bridge.core.errors import BridgeError
 from bridge.operate.faults import Unknown
 from bridge.store.tokens import Scope
 from bridge.web import parameters
+from bridge.web.access import Still, still_of
 from bridge.web.destinations import Routes
-from bridge.web.eventstream import EventStream, Room, Say
+from bridge.web.eventstream import MEDIA_TYPE, EventStream, Room, Say
 from bridge.web.fresh import Fresh
-from bridge.web.page.guarding import Still, still_of
 from bridge.web.page.rendering import Rendering, may_act
 from bridge.web.problems import BadParameter, problem
 from bridge.web.pulse import Pulse
@@ -44,7 +44,8 @@ LIFE_MAX_S = 300.0
 """Then the watcher comes again, and whether it may still see the page is asked again."""
 RETRY_AFTER_S = 5
 PAGE_CHARS_MAX = 2_000
-GONE = b"event: gone\ndata: \n\n"
+GONE = b"event: gone\ndata: this page is no more\n\n"
+SIGNED_OUT = b"event: gone\ndata: you are signed out: load the page anew\n\n"
 NO_STREAM = ""
 """Of no log: who waits for it is only told of the end."""
 
@@ -125,6 +126,8 @@ class Live:
         if self._room.is_full(WATCHERS_MAX) or self._pulse.is_over:
             return problem(503, "too many pages are watched", headers={"Retry-After": str(RETRY_AFTER_S)})
 
+        if request.method == "HEAD":
+            return Response(media_type=MEDIA_TYPE)
         acts, still = may_act(request), still_of(request)
 
         async def follow(say: Say) -> bytes:
@@ -162,17 +165,19 @@ class Live:
 
     async def _follow(self, watched: _Watched, still: Still, say: Say) -> bytes:
         sent: dict[str, str] = {}
-        said_at = float("-inf")
+        said_at, unread = float("-inf"), False
         async for now_s in self._ticks():
             try:
                 if not await still():
-                    return GONE
+                    return SIGNED_OUT
                 told = await watched.read.get()
             except (HTTPException, Unknown):
                 return GONE
             except BridgeError as fault:
-                log.warning("page.unread", reason=str(fault))
+                if not unread:
+                    log.warning("page.unread", reason=str(fault))
                 told = {}
+            unread = not told
             changed = {name: one for name, one in told.items() if sent.get(name) != one.mark}
             if told and (changed or now_s - said_at >= BEAT_EVERY_S):
                 parts = [_event("fragment", {"id": name, "html": one.html}) for name, one in changed.items()]

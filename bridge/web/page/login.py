@@ -71,10 +71,16 @@ class Login:
         if not nonce or not self._sessions.is_form_mark(nonce, given.get(FIELD, "")):
             raise HTTPException(403, NOT_OURS)
         held = await self._access.held(given.get("token", "").encode())
+        # Asked again, and nothing is waited for until it is counted: many may have come here side by side.
+        wait_s = self._throttle.wait_s(peer, self._clock.monotonic())
+        if wait_s > 0:
+            log.warning("login.throttled", peer=peer)
+            return self._too_often(request, wait_s)
         if held is None:
             self._throttle.fail(peer, self._clock.monotonic())
             log.warning("login.refused", peer=peer)
             return self._form(request, wanted, problem=NOT_GOOD, status=401)
+        self._throttle.welcome(peer)
         log.info("login.accepted", token=held.caller.name, scope=held.caller.scope.value, peer=peer)
         response = RedirectResponse(wanted, status_code=303)
         self._sessions.keep(request, response, self._sessions.begin(held.id, held.digest, self._clock.now()))

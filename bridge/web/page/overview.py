@@ -123,4 +123,4 @@ async def _ids(connection: AsyncConnection) -> list[int]:
     """Those in trouble, and then others, by name."""
     first = await board.troubled(connection, limit=STREAMS_SHOWN)
     then = await board.after(connection, "", limit=STREAMS_SHOWN)
-    return list(dict.fromkeys([*first, *(one.id for one in then)]))[:STREAMS_SHOWN]
+    return list(dict.fromkeys([one.id for one in first] + [one.id for one in then]))[:STREAMS_SHOWN]

@@ -53,7 +53,8 @@ def pages_of(
     sessions = Sessions(Signer(keys))
     guard, live = Guard(access, sessions, clock), Live(rendering, clock, pulse)
     login = Login(access, sessions, guard, clock, rendering)
-    reads, forms = Reads(engine), Forms(operating, rendering)
+    # A page shows one moment: no entry is deleted between the two looks that it takes.
+    reads, forms = Reads(engine, isolation="REPEATABLE READ"), Forms(operating, rendering)
     parts: list[Routes] = [
         Overview(live, reads, clock).routes(),
         Streams(live, reads, clock).routes(),

@@ -1,25 +1,29 @@
 """Streams: all of them by name or those in trouble, found by a part of their name, and one by itself."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
 from bridge.clock import Clock
+from bridge.core.timeline import micros, moment
 from bridge.store import board, gaps
+from bridge.store.board import Rank
 from bridge.store.overview import gaps_at_a_glance
 from bridge.store.tokens import Scope
 from bridge.web import parameters
 from bridge.web.destinations import Routes
 from bridge.web.page.live import Context, Live
 from bridge.web.page.rows import line_of, lines
+from bridge.web.problems import BadParameter
 from bridge.web.pull import Reads
 
 PAGE = 50
-PAGES_MAX = 2_000
 GAPS_SHOWN = 10
+RANK = re.compile(r"([01])\.(\d{0,17})\.(\d{0,17})\.(.*)", re.ASCII | re.DOTALL)
 
 
 class Streams:
@@ -42,17 +46,22 @@ class Streams:
         }
 
     async def listing(self, request: Request) -> Context:
-        """A page of streams. ``older`` and ``newer`` are the addresses of those before and behind it."""
-        parameters.only(request, "find", "show", "after", "before", "page")
+        """A page of streams. ``back`` and ``onward`` are the addresses of those before and behind it."""
+        parameters.only(request, "find", "show", "after", "before")
+        given = _Given(parameters.text(request, "after"), parameters.text(request, "before"))
         find = (parameters.text(request, "find") or "").strip()
         show = parameters.word(request, "show", ("all", "trouble")) or "all"
         async with self._reads.connection() as connection:
-            ids, around = await (_troubled if show == "trouble" else _by_name)(connection, request, find)
+            found = await (_troubled if show == "trouble" else _by_name)(
+                connection, given, board.pattern_of(find) if find else None
+            )
+            chosen = {name: word for name, word in (("show", show), ("find", find)) if word not in ("all", "")}
+            shown, around = given.around(found, chosen)
             return {
                 "find": find,
                 "show": show,
                 "totals": await board.totals(connection),
-                "lines": await lines(connection, ids, now=self._clock.now()),
+                "lines": await lines(connection, [one.id for one in shown], now=self._clock.now()),
                 **around,
             }
 
@@ -74,33 +83,63 @@ class Streams:
             }
 
 
-async def _by_name(connection: AsyncConnection, request: Request, find: str) -> tuple[list[int], Mapping[str, Any]]:
-    pattern = board.pattern_of(find) if find else None
-    after, before = parameters.text(request, "after"), parameters.text(request, "before")
-    if before is not None:
-        found = await board.before(connection, before, pattern=pattern, limit=PAGE + 1)
-        shown = found[-PAGE:]
-        more_before, more_after = len(found) > PAGE, True
+class _Listed(NamedTuple):
+    """A stream of a page. ``mark`` is what a page behind it or before it begins with."""
+
+    id: int
+    mark: str
+
+
+class _Given(NamedTuple):
+    """Where a page begins: behind a mark, or in front of one."""
+
+    after: str | None
+    before: str | None
+
+    def around(
+        self, found: list[_Listed], query: Mapping[str, str]
+    ) -> tuple[list[_Listed], Mapping[str, str | None]]:
+        """Which of those ``found`` are shown, one page of them, and the pages before and behind it."""
+        backwards = self.before is not None
+        shown = found[-PAGE:] if backwards else found[:PAGE]
+        more_before = len(found) > PAGE if backwards else bool(self.after)
+        more_behind = bool(shown) and (backwards or len(found) > PAGE)
+        before = {"before": shown[0].mark} if shown else {}  # behind the end, back is the beginning
+        return shown, {
+            "back": f"?{urlencode({**query, **before})}" if more_before else None,
+            "onward": f"?{urlencode({**query, 'after': shown[-1].mark})}" if more_behind else None,
+        }
+
+
+async def _by_name(connection: AsyncConnection, given: _Given, pattern: str | None) -> list[_Listed]:
+    if given.before is not None:
+        found = await board.before(connection, given.before, pattern=pattern, limit=PAGE + 1)
     else:
-        found = await board.after(connection, after or "", pattern=pattern, limit=PAGE + 1)
-        shown = found[:PAGE]
-        more_before, more_after = bool(after), len(found) > PAGE
-    query = {"find": find} if find else {}
-    first, last = (shown[0].name, shown[-1].name) if shown else (after or "", before or "")
-    around = {
-        "back": f"?{urlencode({**query, 'before': first})}" if more_before else None,
-        "onward": f"?{urlencode({**query, 'after': last})}" if more_after and shown else None,
-    }
-    return [one.id for one in shown], around
+        found = await board.after(connection, given.after or "", pattern=pattern, limit=PAGE + 1)
+    return [_Listed(one.id, one.name) for one in found]
 
 
-async def _troubled(connection: AsyncConnection, request: Request, find: str) -> tuple[list[int], Mapping[str, Any]]:
-    page = parameters.whole(request, "page", default=1, least=1, most=PAGES_MAX) or 1
-    pattern = board.pattern_of(find) if find else None
-    ids = await board.troubled(connection, pattern=pattern, limit=PAGE + 1, offset=(page - 1) * PAGE)
-    query = {"show": "trouble", **({"find": find} if find else {})}
-    around = {
-        "back": f"?{urlencode({**query, 'page': page - 1})}" if page > 1 else None,
-        "onward": f"?{urlencode({**query, 'page': page + 1})}" if len(ids) > PAGE and page < PAGES_MAX else None,
-    }
-    return ids[:PAGE], around
+async def _troubled(connection: AsyncConnection, given: _Given, pattern: str | None) -> list[_Listed]:
+    if given.before is not None:
+        before = _rank("before", given.before)
+        found = await board.troubled_before(connection, before, pattern=pattern, limit=PAGE + 1)
+    else:
+        after = _rank("after", given.after) if given.after else None
+        found = await board.troubled(connection, pattern=pattern, after=after, limit=PAGE + 1)
+    return [_Listed(one.id, _text(one.rank)) for one in found]
+
+
+def _text(rank: Rank) -> str:
+    """A rank as a word in an address."""
+    times = ("" if at is None else str(micros(at)) for at in (rank.deadline_at, rank.opened_at))
+    return ".".join((str(int(rank.calm)), *times, rank.name))
+
+
+def _rank(parameter: str, given: str) -> Rank:
+    """What ``_text`` made the word of. Raises BadParameter."""
+    found = RANK.fullmatch(given)
+    if found is None:
+        raise BadParameter(parameter, "must be what a page has led to")
+    calm, deadline, opened, name = found.groups()
+    deadline_at, opened_at = (moment(int(at)) if at else None for at in (deadline, opened))
+    return Rank(calm == "1", deadline_at, opened_at, name)

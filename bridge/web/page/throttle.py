@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -13,8 +14,10 @@ PROXIES = [
         "172.16.0.0/12",
         "192.168.0.0/16",
         "100.64.0.0/10",
+        "169.254.0.0/16",
         "::1",
         "fc00::/7",
+        "fe80::/10",
     )
 ]
 """Where a proxy of our own may be."""
@@ -51,16 +54,26 @@ class Failures:
 
 class Throttle:
     """Failures by peer. Of more than ``PEERS_MAX`` the one that has failed least lately is forgotten: the limit on
-    all of them together is what holds against many addresses."""
+    all of them together is what holds against many addresses. It holds nobody back who has signed in before, or
+    whoever guesses from many addresses keeps everybody out."""
 
     def __init__(self) -> None:
         self._all = Failures(ALL_FAILURES_MAX, ALL_FORGIVEN_S)
         self._peers: OrderedDict[str, Failures] = OrderedDict()
+        self._welcome: OrderedDict[str, None] = OrderedDict()
 
     def wait_s(self, peer: str, now: float) -> float:
         """How long the peer has to wait before it may try; 0.0: not at all."""
         known = self._peers.get(peer)
-        return max(self._all.wait_s(now), 0.0 if known is None else known.wait_s(now))
+        alone_s = 0.0 if known is None else known.wait_s(now)
+        return alone_s if peer in self._welcome else max(self._all.wait_s(now), alone_s)
+
+    def welcome(self, peer: str) -> None:
+        """The peer has shown a good token."""
+        self._welcome[peer] = None
+        self._welcome.move_to_end(peer)
+        if len(self._welcome) > PEERS_MAX:
+            self._welcome.popitem(last=False)
 
     def fail(self, peer: str, now: float) -> None:
         """The peer has guessed wrong."""
@@ -86,10 +99,13 @@ def peer_of(request: Request) -> str:
 
 
 def _address(given: str) -> IPv4Address | IPv6Address | None:
-    """An IPv4 one in an IPv6 dress counts as what it is."""
+    """An IPv4 one in an IPv6 dress counts as what it is. Some proxies add a port."""
     try:
         address = ip_address(given)
     except ValueError:
-        return None
+        try:
+            address = ip_address(urlsplit(f"//{given}").hostname or "")
+        except ValueError:
+            return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

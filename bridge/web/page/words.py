@@ -13,6 +13,10 @@ from bridge.core.timeline import moment as micros_moment
 DASH = "–"
 BRIEF_CHARS_MAX = 500
 DAY = timedelta(days=1)
+UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0").union(
+    chr(code) for codes in (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0)) for code in codes
+)
+"""What counts as printable and shows nothing: fillers, joiners and variation selectors."""
 URGENT_FROM = 0.8
 """The share of a gap's time from which on it is urgent; the alert of it says so too."""
 
@@ -50,7 +54,12 @@ def segment(name: object) -> str:
 
 def plain(text: object) -> str:
     """Somebody else's text with what cannot be seen made visible: nothing in it turns or hides its neighbours."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in str(text))
+    return "".join(sign if sign.isprintable() and sign not in UNSEEN else _escaped(sign) for sign in str(text))
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def brief(value: object) -> str:

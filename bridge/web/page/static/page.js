@@ -6,6 +6,7 @@ const SILENT_MS = 15000; // three beats missed: what is shown is old
 const AGAIN_MS = 5000;
 let source = null;
 let heardAt = 0;
+let over = false; // there is nothing more to hear
 let aheadMs = 0; // the server's clock less this one
 
 // ---- spans of time: as bridge/core/duration.py says them
@@ -19,6 +20,11 @@ function spoken(seconds) {
   if (days) return `${days}d ${hours}h`;
   if (hours) return `${hours}h ${two(minutes)}m`;
   return minutes ? `${minutes}m ${two(rest)}s` : `${whole}s`;
+}
+
+function setClock(now) {
+  aheadMs = Date.parse(now) - Date.now();
+  count();
 }
 
 function count() {
@@ -105,22 +111,22 @@ function heard() {
 
 function listen() {
   const address = document.querySelector('meta[name="live"]');
-  if (!address || source) return;
+  if (!address || source || over || document.hidden) return;
   source = new EventSource(address.content);
   source.addEventListener("fragment", (event) => take(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => {
-    aheadMs = Date.parse(JSON.parse(event.data).now) - Date.now();
-    count();
+    setClock(JSON.parse(event.data).now);
     heard();
   });
-  source.addEventListener("gone", () => {
+  source.addEventListener("gone", (event) => {
+    over = true;
     stop();
-    say("bad", "this page is no more");
+    say("bad", event.data);
   });
   source.addEventListener("error", () => {
     if (source && source.readyState === EventSource.CLOSED) {
       stop();
-      setTimeout(() => document.hidden || listen(), AGAIN_MS);
+      setTimeout(listen, AGAIN_MS);
     }
     if (Date.now() - heardAt < SILENT_MS) say("warn", "connecting again");
   });
@@ -140,8 +146,8 @@ if (document.querySelector('meta[name="live"]')) {
   addEventListener("pagehide", stop);
   addEventListener("pageshow", listen);
   setInterval(() => {
-    if (Date.now() - heardAt > SILENT_MS) say("bad", `connection lost ${spoken((Date.now() - heardAt) / 1000)} ago`);
+    if (!over && Date.now() - heardAt > SILENT_MS) say("bad", `connection lost ${spoken((Date.now() - heardAt) / 1000)} ago`);
   }, 1000);
 }
-count();
+setClock(document.querySelector('meta[name="now"]').content); // whatever this machine takes it for
 setInterval(count, 1000);
