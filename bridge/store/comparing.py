@@ -99,20 +99,21 @@ SELECT (SELECT count(*) FROM log WHERE stream_id = :stream_id AND sequence IS NO
        (SELECT count(*) FROM (SELECT DISTINCT epoch, sequence FROM listed) AS once)
 """)
 
-# What is left of the log begins with ``oldest``: whoever has older ones may be right. The same holds for the list.
+# Whoever has what was forgotten here, or what is older than the list's first row, may be right. What is held twice
+# with two contents shows the one that is not ours.
 _DIFFER = text("""
 INSERT INTO differing
 WITH told AS (
     SELECT l.epoch, l.sequence, l.position, e.digest, e.received_at, coalesce(e.occurred_at, e.received_at) AS at
     FROM log l JOIN events e ON e.stream_id = l.stream_id AND e.epoch = l.epoch AND e.sequence = l.sequence
     WHERE l.stream_id = :stream_id AND l.sequence IS NOT NULL),
-theirs AS (SELECT DISTINCT ON (epoch, sequence) epoch, sequence, digest FROM held ORDER BY epoch, sequence),
+theirs AS (SELECT DISTINCT ON (epoch, sequence) epoch, sequence, held.digest
+           FROM held LEFT JOIN told USING (epoch, sequence)
+           ORDER BY epoch, sequence, held.digest IS NOT DISTINCT FROM told.digest, held.digest),
 listing AS (SELECT epoch, sequence, bool_or(differs) AS differs, bool_or(missed) AS missed
             FROM listed GROUP BY epoch, sequence),
 ends AS (
     SELECT s.*,
-           (SELECT ROW (l.epoch, l.sequence) FROM log l WHERE l.stream_id = s.id AND l.sequence IS NOT NULL
-            ORDER BY l.epoch, l.sequence LIMIT 1) AS oldest,
            (SELECT ROW (epoch, sequence) FROM listing ORDER BY epoch, sequence LIMIT 1) AS from_,
            (SELECT ROW (epoch, sequence) FROM listing ORDER BY epoch DESC, sequence DESC LIMIT 1) AS upto
     FROM streams s WHERE s.id = :stream_id),
@@ -133,7 +134,7 @@ sides AS (
                ELSE 'lacks' END AS upstream,
            CASE
                WHEN n.position IS NOT NULL THEN CASE WHEN n.missed THEN 'healed' ELSE 'has' END
-               WHEN s.forgotten > 0 AND (s.oldest IS NULL OR ROW (n.epoch, n.sequence) < s.oldest) THEN 'deleted'
+               WHEN ROW (n.epoch, n.sequence) < ROW (s.forgotten_epoch, s.forgotten_below) THEN 'deleted'
                WHEN n.epoch = s.epoch AND n.sequence < s.base THEN 'before'
                WHEN n.epoch > s.epoch OR (n.epoch = s.epoch AND n.sequence > s.head) THEN 'unknown'
                WHEN EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.id AND e.epoch = n.epoch

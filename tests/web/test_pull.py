@@ -30,7 +30,7 @@ async def forget(engine: AsyncEngine, position: int) -> None:
     chain = f"(SELECT chain FROM log WHERE position = {position})"
     await change(
         engine,
-        f"UPDATE streams SET forgotten = {position}, forgotten_chain = {chain}",
+        f"UPDATE streams SET forgotten = {position}, forgotten_chain = {chain}, forgotten_below = {position + 1}",
         f"DELETE FROM events WHERE sequence <= {position}",
         f"DELETE FROM log WHERE position <= {position}",
     )
