@@ -104,10 +104,20 @@ class Reconciler:
             stream = await self._look() or stream
         if reads == 0 and "audit" in due:
             reads = 1
-            if (await self._audit.step(stream)).ended_at is not None:
-                await self._done(due["audit"], self._limits.audit_every_s)
+            await self._go_on_auditing(stream, due["audit"])
         await self._report_unmatched(stream, now)
         return reads
+
+    async def _go_on_auditing(self, stream: Stream, sweep: sweeps.Sweep) -> None:
+        """One page. Where the venue does not give it, the audit waits, and only the audit: no gap waits for it."""
+        try:
+            under_way = await self._audit.step(stream)
+        except VenueError as error:
+            log.warning("audit.waits", stream=stream.name, reason=str(error))
+            await self._done(sweep, self._limits.backoff_max_s)
+        else:
+            if under_way.ended_at is not None:
+                await self._done(sweep, self._limits.audit_every_s)
 
     async def _follow_up(self, stream: Stream, ask: Ask, so_far: ReadSoFar, judgement: Judgement) -> bool:
         """What a withheld proof calls for; True if another read at once is worth it."""

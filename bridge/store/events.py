@@ -9,6 +9,9 @@ from sqlalchemy import text
 from bridge.core.event import Event, Transport
 from bridge.store.direct import Executes
 
+LOOKED_AT_MAX = 100_000
+"""Stored events that are held against one page of a list, or against its end."""
+
 
 class Stored(NamedTuple):
     """What a stored event is compared by."""
@@ -63,9 +66,11 @@ ORDER BY sequence LIMIT :limit
 """)
 
 _UNLISTED = text("""
-SELECT sequence, count(*) OVER () FROM events e
-WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :after AND sequence <= :upto
-  AND received_at <= :heard_before AND coalesce(occurred_at, received_at) > :retained_since
+SELECT sequence, count(*) OVER ()
+FROM (SELECT sequence, occurred_at, received_at FROM events
+      WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :after AND sequence <= :upto
+      ORDER BY sequence DESC LIMIT :looked_at) AS e
+WHERE received_at <= :heard_before AND coalesce(occurred_at, received_at) > :retained_since
   AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:listed AS bigint[])) AS row (number) WHERE number = e.sequence)
 ORDER BY sequence LIMIT :limit
 """)
@@ -153,7 +158,8 @@ async def unlisted(
 ) -> tuple[list[int], int]:
     """What is stored in ``(after, upto]`` and not among ``listed``: the first ``limit`` numbers, and how many in all.
 
-    Only what was heard before a time counts, and only what happened after another.
+    Only what was heard before a time counts, and only what happened after another. The newest ``LOOKED_AT_MAX`` are
+    looked at.
     """
     values = {
         "stream_id": stream_id,
@@ -161,6 +167,7 @@ async def unlisted(
         "after": after,
         "upto": upto,
         "listed": list(listed),
+        "looked_at": LOOKED_AT_MAX,
         "heard_before": heard_before,
         "retained_since": retained_since,
         "limit": limit,

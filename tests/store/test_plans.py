@@ -104,6 +104,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
             "after": 20_000,
             "upto": 21_000,
             "listed": list(range(20_000, 21_000, 2)),
+            "looked_at": events.LOOKED_AT_MAX,
             "heard_before": NOW,
             "retained_since": NOW - timedelta(days=1),
             "limit": 100,
