@@ -97,10 +97,10 @@ class Follower:
             return 0
         if looked is None:
             return 0
+        await self._keeper.audited(stream, began_at, looked)
         if looked.found_us:
             self._loud.say("audit.found", stream=stream.name, times=len(looked.found_us))
             self._news(stream)
-        await self._keeper.audited(stream.stream_id, began_at, looked)
         return len(looked.found_us)
 
     # Reading

@@ -11,7 +11,7 @@ from bridge.core.errors import VenueError
 from bridge.core.retry import backoff_s
 from bridge.core.sequel import Want
 from bridge.core.span import Span
-from bridge.core.timeline import moment
+from bridge.core.timeline import micros, moment
 from bridge.core.venue_clock import VenueClock
 from bridge.follow.chained import ChainedStream
 from bridge.follow.limits import FollowLimits
@@ -105,6 +105,8 @@ class Mender:
         answer = await self._source.recall(stream.channel, moment(since_us), moment(until_us))
         if answer.superseding:
             return None
+        if answer.complete_from is not None:  # what lies before it may be missing from the answer
+            since_us = min(max(since_us, micros(answer.complete_from)), until_us)
         return Looked(since_us, until_us, len(answer.told), stream.recalled(answer.told, before_us=until_us))
 
     async def _recall(self, stream: TimedStream, hole: Span, now_us: int) -> None:
