@@ -90,7 +90,8 @@ class Follower:
     async def _audit(self, stream: TimedStream) -> int:
         began_at = self._clock.now()
         try:
-            looked = await self._mender.audit(stream)
+            audited_until_us = await self._keeper.audited_until(stream.stream_id)
+            looked = await self._mender.audit(stream, audited_until_us)
         except VenueError as error:
             self._loud.say("audit.failed", stream=stream.name, reason=str(error))
             await self._keeper.failed(stream.stream_id, began_at, str(error))

@@ -38,6 +38,16 @@ class Keeper:
         except StoreUnavailable as error:
             self._loud.say("follower.waiting", reason=str(error))
 
+    async def audited_until(self, stream_id: int) -> int | None:
+        """Up to when the newest audit has read that the venue answered, in microseconds; None where nobody knows."""
+        try:
+            with store_errors():
+                async with self._engine.connect() as connection:
+                    read_to = await audits.read_to(connection, stream_id=stream_id)
+        except StoreUnavailable:
+            return None
+        return None if read_to is None else read_to * 1000
+
     async def audited(self, stream: TimedStream, began_at: datetime, looked: Looked) -> None:
         """Keep an audit; one that found something goes with that into the log."""
         first_ms, last_ms = looked.since_us // 1000, looked.until_us // 1000

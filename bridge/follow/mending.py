@@ -93,13 +93,18 @@ class Mender:
         else:
             self._failures.pop(stream.name, None)
 
-    async def audit(self, stream: TimedStream) -> Looked | None:
-        """Read again what is told already, as far as it is remembered; None where nothing can be read again."""
+    async def audit(self, stream: TimedStream, audited_until_us: int | None = None) -> Looked | None:
+        """Read again what is told already, as far as it is remembered; None where nothing can be read again.
+
+        The window goes back from where the audit before ended, however long ago that was: nobody has looked since.
+        """
         timeline = stream.timeline
         if timeline is None or stream.channel.repair is not Repair.HISTORY:
             return None
         until_us = timeline.frontier_us
-        since_us = max(timeline.remembers_from_us, until_us - int(self._limits.audit_window_s * SECOND_US))
+        looked_at_us = until_us if audited_until_us is None else min(until_us, audited_until_us)
+        window_us = int(self._limits.audit_window_s * SECOND_US)
+        since_us = max(timeline.remembers_from_us, looked_at_us - window_us)
         if since_us >= until_us:
             return None
         answer = await self._source.recall(stream.channel, moment(since_us), moment(until_us))

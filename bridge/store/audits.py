@@ -129,6 +129,11 @@ SELECT {_COLUMNS} FROM audits WHERE stream_id = :stream_id AND (CAST(:before AS 
 ORDER BY id DESC LIMIT :limit
 """)
 
+_READ_TO = text("""
+SELECT last FROM audits WHERE stream_id = :stream_id AND ended_at IS NOT NULL AND error IS NULL
+ORDER BY id DESC LIMIT 1
+""")
+
 _FIGURES = text("""
 SELECT stream_id, count(*), count(error), CAST(sum(rows) AS bigint), CAST(sum(fresh) AS bigint),
        CAST(sum(conflicts) AS bigint), CAST(sum(unlisted) AS bigint), max(ended_at) FILTER (WHERE error IS NULL)
@@ -167,6 +172,12 @@ async def brought(conn: Executes, *, audit_id: int, numbers: Sequence[int]) -> N
 async def add(conn: Executes, *, stream_id: int, audit: Audit) -> None:
     """Keep a pass that was made in one go."""
     await conn.execute(_INSERT, _values(stream_id, audit))
+
+
+async def read_to(conn: Executes, *, stream_id: int) -> int | None:
+    """How far the newest pass looked of those that could be finished."""
+    rows = list(await conn.execute(_READ_TO, {"stream_id": stream_id}))
+    return rows[0][0] if rows else None
 
 
 async def listing(conn: Executes, *, stream_id: int, before: int | None = None, limit: int) -> list[Audit]:

@@ -14,10 +14,11 @@ from bridge.core.timeline import micros
 from bridge.follow import timed
 from bridge.follow.keeping import Keeper
 from bridge.follow.limits import FollowLimits
+from bridge.follow.mending import Mender
 from bridge.follow.twins import Twins
 from bridge.sources.loud import Loud
 from tests.laws import market
-from tests.laws.market import KEYED, TWINS, UNLISTED, Lies, Market
+from tests.laws.market import KEYED, LIMITS, TWINS, UNLISTED, Lies, Market
 from tests.laws.test_promises import SEEDS
 
 pytestmark = pytest.mark.anyio
@@ -133,6 +134,35 @@ async def test_an_audit_claims_no_more_than_the_answer_reaches(engine: AsyncEngi
     assert looked.rows == 40
     oldest = [one for one in world.assigned if micros(one.at) < looked.until_us][-40]
     assert looked.since_us == micros(oldest.at) + 1
+
+
+async def test_an_audit_goes_back_to_where_the_one_before_it_ended_however_long_ago(engine: AsyncEngine) -> None:
+    """The lists do not answer for a while, and then nobody runs: what was swallowed before is found all the same."""
+    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, error_rate=0.0, short_rate=0.0), channel=KEYED)
+    keeper = Keeper(engine, world.clock, Loud(world.clock))
+    await world.begin()
+    await world.run(20)
+    assert world.stream is not None
+    limits = replace(LIMITS, audit_window_s=5.0)
+    mender = Mender(world, world.clock, world.venue_clock, limits)  # type: ignore[arg-type]  # only recall is asked
+    first = await mender.audit(world.stream)
+    assert first is not None
+    await keeper.audited(world.stream, world.clock.now(), first)
+    world.lies = replace(world.lies, swallow_rate=0.5)
+    await world.run(5)
+    world.lies = replace(world.lies, swallow_rate=0.0)
+    await world.run(20)
+    await keeper.failed(world.stream.stream_id, world.clock.now(), "HTTP 500")
+    await world.begin()
+    await world.run(5)
+    until_us = await keeper.audited_until(world.stream.stream_id)
+    looked = await mender.audit(world.stream, until_us)
+    assert looked is not None
+    assert first.until_us - 5_001_000 <= looked.since_us <= first.until_us - 5_000_000
+    assert len(looked.found_us) > 5
+    await world.write()
+    assert await ask(engine, "SELECT count(*) FROM log WHERE kind = 'late'") == len(looked.found_us)
+    await world.check()
 
 
 async def ask(engine: AsyncEngine, statement: str) -> int:

@@ -112,6 +112,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "reads.of_gap": (reads._OF_GAP, {"gap_id": 1250, "before": None, "limit": 100}),
     "audits.under_way": (audits._UNDER_WAY, {"stream_id": 1, "why": "sweep"}),
+    "audits.read_to": (audits._READ_TO, {"stream_id": 1}),
     "audits.listing": (audits._LIST, {"stream_id": 1, "before": 1000, "limit": 100}),
     "audits.figures": (
         audits._FIGURES,
