@@ -1,13 +1,23 @@
-"""What a query may hold: known names, each once, and values in their bounds."""
+"""What a query may hold: known names, each once, and values in their bounds; and what a number in a path may be."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 
 from bridge.web.problems import BadParameter
 
 TEXT_CHARS_MAX = 256
+
+
+class _Number(IntegerConvertor):
+    """A number in a path. One that is longer than any of ours is none: to read thousands of digits is a fault."""
+
+    regex = "[0-9]{1,19}"
+
+
+register_url_convertor("int", _Number())
 
 
 def only(request: Request, *known: str) -> None:
