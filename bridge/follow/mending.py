@@ -76,7 +76,7 @@ class Mender:
 
     async def mend(self, stream: TimedStream | ChainedStream, line: Line, now_us: int) -> None:
         """Do what can be done for the stream just now; a venue that does not answer is asked again later."""
-        asked_at = self._clock.now()
+        asked_at, why = self._clock.now(), _asking(stream)
         try:
             if isinstance(stream, ChainedStream):
                 await self._fetch(stream, line)
@@ -84,7 +84,7 @@ class Mender:
                 await self._recall(stream, hole, now_us)
         except VenueError as error:
             stream.withhold(str(error))
-            await self._keep(stream.stream_id, Read(asked_at, "lists", error=str(error)))
+            await self._keep(stream.stream_id, Read(asked_at, why, error=str(error)))
             failures = self._failures[stream.name] = self._failures.get(stream.name, 0) + 1
             pause_s = backoff_s(
                 failures, first_s=self._limits.retry_first_s, max_s=self._limits.retry_max_s, jitter=1.0
@@ -152,8 +152,14 @@ class Mender:
         return answer
 
     async def _fetch(self, stream: ChainedStream, line: Line) -> None:
-        """Pull the numbers that are missing, or have a snapshot come."""
-        if stream.want() is Want.PULL:
+        """Pull the numbers that are missing, or have a snapshot come. What is wanted is looked at now.
+
+        The turn was waited for, and the line may be gone by now: an answer would make whole what nobody hears.
+        """
+        want = stream.want()
+        if want is Want.NOTHING:
+            return
+        if want is Want.PULL:
             hole = stream.sequel.hole()
             first, last = hole if hole is not None else (0, 0)
             asked_at = self._clock.now()
@@ -177,6 +183,13 @@ class Mender:
         self._not_before_s.pop(stream.name, None)
         if isinstance(stream, ChainedStream) and stream.channel.repair is not Repair.PULL:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
+
+
+def _asking(stream: TimedStream | ChainedStream) -> str:
+    """What a read of the stream asks for now, as its record says."""
+    if isinstance(stream, TimedStream):
+        return "lists"
+    return "pull" if stream.want() is Want.PULL else "snapshot"
 
 
 def _tried(asked_at: datetime, hole: Span, answer: Recalled, brought: int, withheld: str | None) -> Read:
