@@ -209,7 +209,7 @@ class Prover:
     async def declare_loss(self, stream: Stream, so_far: ReadSoFar) -> bool:
         """Where the venue has forgotten what follows the frontier, say so after a second look; True if lost."""
         venue_now = so_far.venue_now or self._clock.now()
-        loss = find_loss(stream, await self._reader.oldest_number())
+        loss = find_loss(stream, await self._reader.oldest_number(), so_far.listed)
         if loss is None or self._watch.loss != loss:
             self._watch.loss = loss
             return False
