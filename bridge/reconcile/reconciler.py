@@ -132,7 +132,11 @@ class Reconciler:
         if Clause.LEFT_ANCHOR in judgement.failed and (so_far.ended or so_far.listed):
             venue_now = so_far.venue_now or self._clock.now()
             if forgotten(stream.anchored_at, venue_now, self._limits):
-                return await self._prover.declare_loss(stream, so_far)
+                if await self._prover.declare_loss(stream, so_far):
+                    return True
+                if self._watch.loss is None and not so_far.listed and stream.head >= stream.frontier:
+                    self._back_off("nothing is listed, and nothing of it is forgotten for certain")
+                return False
             await self._ask_numbering(stream)
             return False
         hard = set(judgement.failed) - ORDINARY

@@ -81,6 +81,13 @@ WHERE stream_id = :stream_id AND epoch = :epoch AND sequence < :below
 ORDER BY sequence DESC LIMIT 1
 """)
 
+_FIRST_SINCE = text("""
+SELECT sequence FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :lowest
+  AND coalesce(occurred_at, received_at) > :since
+ORDER BY sequence LIMIT 1
+""")
+
 _NEXT_RECEIVED = text("""
 SELECT received_at FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :sequence ORDER BY sequence LIMIT 1
@@ -180,6 +187,13 @@ async def last_below(conn: Executes, *, stream_id: int, epoch: int, below: int) 
     """Number and venue time of the nearest stored event under ``below``, or None."""
     row = (await conn.execute(_LAST_BELOW, {"stream_id": stream_id, "epoch": epoch, "below": below})).first()
     return None if row is None else (row[0], row[1])
+
+
+async def first_since(conn: Executes, *, stream_id: int, epoch: int, lowest: int, since: datetime) -> int | None:
+    """The first stored number from ``lowest`` on that happened after ``since``, or None."""
+    values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "since": since}
+    found: int | None = (await conn.execute(_FIRST_SINCE, values)).scalar_one_or_none()
+    return found
 
 
 async def next_received(conn: Executes, *, stream_id: int, epoch: int, sequence: int) -> datetime | None:

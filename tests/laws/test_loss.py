@@ -44,3 +44,43 @@ async def test_what_a_read_has_just_listed_is_not_lost_though_another_answer_is_
         assert lost[0]["first"] == frontier
         assert max(gap["last"] for gap in lost) < retained[0]
         await world.check_complete()
+
+
+class Empty:
+    """A replay that answers, and has nothing."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    async def page(self, *, since: int | None, limit: int, urgent: bool = False) -> Page:
+        page = await self._replay.page(since=since, limit=limit, urgent=urgent)
+        return replace(page, events=(), rows=0, more=False)
+
+
+async def missed(world: Audited) -> int:
+    """The number of an event that no webhook told of, and never will."""
+    world.deaf = True
+    world.venue.emit(world.time.now(), 1)
+    number = world.venue.counter
+    await world.pause(40)  # its deliveries are given up
+    world.deaf = False
+    return number
+
+
+async def test_an_empty_list_is_not_believed_where_what_was_heard_must_be_on_it(engine: AsyncEngine) -> None:
+    async with Audited(engine) as world:
+        await world.run(20)
+        world.twisted.refuses = True
+        world.rate_per_s = 1.0
+        old = await missed(world)
+        await world.run(LIMITS.retention_s + 60)
+        young = await missed(world)
+        world.restart(Empty(world.replay))
+        await world.run(60)
+        stream = await world.stream()
+        assert (stream.frontier, stream.lost) == (young, 1)  # by its time the other one is forgotten for certain
+        world.restart(world.replay)
+        await world.calm()
+        kinds = {entry.sequence: entry.kind for entry in await world.entries()}
+        assert (kinds[young], old in kinds, (await world.stream()).lost) == (Kind.EVENT, False, 1)
+        await world.check_complete()
