@@ -1,6 +1,7 @@
 """``bridge compare``: what the log tells beside what a consumer holds, what the venue lists, or both."""
 
 import csv
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,8 @@ class Ask:
         with spool() as kept:
             audit, upstream = None, None
             if self.settings is not None:
+                if self.against is not None and self.against.is_file():  # and no pipe, which is read only once
+                    deque(held(self.against), maxlen=0)  # the venue is asked for long: what is wrong is told before
                 audit, upstream = await reread(engine, self.settings, SystemClock(), self.stream, kept)
             async with engine.connect() as connection:
                 found = await digests.bounds(connection, self.stream)

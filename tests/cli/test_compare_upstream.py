@@ -157,6 +157,15 @@ def test_what_was_missing_is_healed_and_told_and_the_next_look_has_nothing_to_he
     on(place.url, work)
 
 
+def test_a_list_that_cannot_be_read_is_told_before_the_venue_is_asked(
+    invoke: Invoke, tmp_path: Path, place: Place
+) -> None:
+    (tmp_path / "held.csv").write_text("sequence,digest\n1,ab\n")
+    shown = invoke(place.environ, "compare", "pb.events", "--upstream", "--against", str(tmp_path / "held.csv"))
+    assert (shown.exit_code, "held.csv, line 2: " in shown.stderr) == (1, True), shown.stderr
+    assert on(place.url, lambda engine: rows_of(engine, "SELECT id FROM audits")) == []
+
+
 def test_an_empty_list_agrees_with_nobody(tmp_path: Path, place: Place) -> None:
     with venue_on(SimConfig(port=0, events_per_s=0.0)) as port:
         environ = place.environ | written(tmp_path, port, more=REPLAY)
