@@ -55,8 +55,8 @@ class Audit:
         more = {kind: [*self.named.get(kind, ()), *some][:NAMED_MAX] for kind, some in numbers.items()}
         return replace(
             self,
-            first=min(listed, default=None) if self.first is None else self.first,
-            last=max(listed, default=self.last),
+            first=min([*listed, *_known(self.first)], default=None),
+            last=max([*listed, *_known(self.last)], default=None),
             pages=self.pages + 1,
             rows=self.rows + len(listed),
             conflicts=self.conflicts + len(found.conflicts),
@@ -64,6 +64,10 @@ class Audit:
             named={**self.named, **{kind: some for kind, some in more.items() if some}},
             error=None,
         )
+
+
+def _known(number: int | None) -> list[int]:
+    return [] if number is None else [number]
 
 
 class Differing(NamedTuple):

@@ -101,6 +101,16 @@ async def test_a_pass_grows_by_pages_and_names_the_first_of_what_differs(engine:
         assert await audits.under_way(conn, stream_id=stream.id, why="sweep") == twice
 
 
+async def test_rows_that_a_venue_lists_again_from_further_back_take_a_pass_no_step_back(engine: AsyncEngine) -> None:
+    stream = await make_stream(engine, "pb.events")
+    async with engine.begin() as conn:
+        begun = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
+        once = begun.further([60, 100], Differing())
+        again = await audits.save(conn, once.further([10, 50], Differing()))
+        assert again is not None
+        assert (again.first, again.last, again.rows) == (10, 100, 4)
+
+
 async def test_a_pass_that_was_left_open_is_ended_by_the_next_and_takes_no_more_in(engine: AsyncEngine) -> None:
     stream = await make_stream(engine, "pb.events")
     async with engine.begin() as conn:
