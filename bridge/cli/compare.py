@@ -1,10 +1,11 @@
 """``bridge compare``: what the log tells beside what a consumer holds, what the venue lists, or both."""
 
 import csv
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 import typer
@@ -34,7 +35,8 @@ MEANINGS = {
     "unlisted": "the bridge has, and the venue does not list",
 }
 EPOCH_MAX = 2**31 - 1
-DIGEST_CHARS = 64
+DIGEST_BYTES = 32
+LINE_BYTES_MAX = 4 * 1024 * 1024
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 100_000
 
@@ -43,7 +45,7 @@ class _Row(msgspec.Struct):
     """A line of a file. A number may be text, as it is in CSV; a line without one is of something else."""
 
     sequence: int | None = None
-    digest: str = ""
+    digest: str | None = None
     epoch: int = 1
 
 
@@ -102,6 +104,8 @@ class Ask:
         with spool() as kept:
             audit, upstream = None, None
             if self.settings is not None:
+                if self.against is not None and self.against.is_file():  # and no pipe, which is read only once
+                    deque(held(self.against), maxlen=0)  # the venue is asked for long: what is wrong is told before
                 audit, upstream = await reread(engine, self.settings, SystemClock(), self.stream, kept)
             async with engine.connect() as connection:
                 found = await digests.bounds(connection, self.stream)
@@ -116,32 +120,53 @@ class Ask:
 
 def held(path: Path) -> Iterator[Held]:
     """What stands in the file, line by line. Raises BridgeError with the line that cannot be used."""
-    number = 0
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    rows = _csv if path.suffix.lower() == ".csv" else _ndjson
+    with path.open("rb") as file:
+        lines = _Lines(file)
         try:
-            if path.suffix.lower() == ".csv":
-                reader = csv.DictReader(lines)
-                for named in reader:
-                    number = reader.line_num
-                    filled = {name: value for name, value in named.items() if name in FIELDS and value}
-                    yield from _held(msgspec.convert(filled, _Row, strict=False))
-                return
-            for line in lines:
-                number += 1
-                if line.strip():
-                    yield from _held(msgspec.json.decode(line, type=_Row))
+            for row in rows(lines):
+                if row.sequence is not None:
+                    yield _held(row, row.sequence)
         except (msgspec.DecodeError, ValueError, csv.Error) as error:
-            raise BridgeError(f"{path.name}, line {number}: {show.plain(error)}") from None
+            raise BridgeError(f"{path.name}, line {max(1, lines.number)}: {show.plain(error)}") from None
 
 
-def _held(row: _Row) -> Iterator[Held]:
-    if row.sequence is None:
-        return
-    if not 1 <= row.sequence <= SEQUENCE_MAX or not 1 <= row.epoch <= EPOCH_MAX:
+class _Lines:
+    """The lines of a file as text; ``number`` is that of the newest one, whether it could be read or not."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._file.readline(LINE_BYTES_MAX + 1):
+            self.number += 1
+            if len(line) > LINE_BYTES_MAX:
+                raise ValueError(f"it is longer than {LINE_BYTES_MAX} bytes")
+            yield line.decode("utf-8-sig" if self.number == 1 else "utf-8")
+
+
+def _csv(lines: _Lines) -> Iterator[_Row]:
+    # Strict: a quote that nobody closes would take all that follows for one field, and hide it.
+    reader = csv.DictReader(lines, strict=True)
+    if not {"sequence", "digest"} <= set(reader.fieldnames or ()):
+        raise ValueError("the first line names the columns, with commas between: sequence and digest must be there")
+    for named in reader:
+        filled = {name: value for name, value in named.items() if name in FIELDS and value}
+        yield msgspec.convert(filled, _Row, strict=False)
+
+
+def _ndjson(lines: _Lines) -> Iterator[_Row]:
+    return (msgspec.json.decode(line, type=_Row) for line in lines if line.strip())
+
+
+def _held(row: _Row, sequence: int) -> Held:
+    if not 1 <= sequence <= SEQUENCE_MAX or not 1 <= row.epoch <= EPOCH_MAX:
         raise ValueError("sequence and epoch are whole numbers from 1")
-    if len(row.digest) != DIGEST_CHARS:
+    digest = bytes.fromhex(row.digest or "")
+    if len(digest) != DIGEST_BYTES:
         raise ValueError("digest is the SHA-256 of the data in hexadecimal")
-    yield Held(row.epoch, row.sequence, bytes.fromhex(row.digest))
+    return Held(row.epoch, sequence, digest)
 
 
 def _fields(one: Difference) -> dict[str, object]:

@@ -13,6 +13,7 @@ from bridge.cli.database import with_database
 from bridge.cli.edge import Edge
 from bridge.clock import SystemClock
 from bridge.core.errors import BridgeError
+from bridge.core.event import SEQUENCE_MAX
 from bridge.store import gap_in_full, streams
 from bridge.store.gap_in_full import GapInFull
 from bridge.store.gaps import Placed, moments
@@ -38,7 +39,10 @@ def register(app: typer.Typer, edge: Edge) -> None:
             bool, typer.Option("--open", help="Only open ones, the nearest deadline first.")
         ] = False,
         gap_id: Annotated[
-            int | None, typer.Option("--gap", min=1, metavar="ID", help="This gap of the stream, with its reads.")
+            int | None,
+            typer.Option(
+                "--gap", min=1, max=SEQUENCE_MAX, metavar="ID", help="This gap of the stream, with its reads."
+            ),
         ] = None,
         limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = LIMIT_DEFAULT,
         as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,

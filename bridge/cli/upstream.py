@@ -59,7 +59,7 @@ async def reread(
 
     Raises:
         BridgeError: this stream cannot be audited by its numbers, or not now.
-        VenueError: the venue could not be asked; what was read is stored, and the pass is given up.
+        VenueError: the venue could not be asked, or not read; what was read is stored, and the pass is given up.
     """
     stream = await _ready(engine, name)
     configured = await _configured(engine, settings, stream)
@@ -72,14 +72,15 @@ async def reread(
         try:
             while (done := await audit.step(stream)).ended_at is None:
                 stream = await _ready(engine, name)
-        except VenueError as error:
+        except BridgeError as error:
             await audit.give_up(str(error))
             raise
-    retained_s = limits.retention_s - limits.margin_s
+    if done.error is not None:
+        raise VenueError(f"the venue's list was not read to its end: {done.error}")
     return done, Upstream(
         kept.rows(),
         heard_before=done.began_at - timedelta(seconds=limits.settle_max_s),
-        retained_since=clock.now() - timedelta(seconds=retained_s),
+        retained_since=audit.retained_since,
     )
 
 

@@ -90,17 +90,18 @@ class Follower:
     async def _audit(self, stream: TimedStream) -> int:
         began_at = self._clock.now()
         try:
-            looked = await self._mender.audit(stream)
+            audited_until_us = await self._keeper.audited_until(stream.stream_id)
+            looked = await self._mender.audit(stream, audited_until_us)
         except VenueError as error:
             self._loud.say("audit.failed", stream=stream.name, reason=str(error))
             await self._keeper.failed(stream.stream_id, began_at, str(error))
             return 0
         if looked is None:
             return 0
+        await self._keeper.audited(stream, began_at, looked)
         if looked.found_us:
             self._loud.say("audit.found", stream=stream.name, times=len(looked.found_us))
             self._news(stream)
-        await self._keeper.audited(stream.stream_id, began_at, looked)
         return len(looked.found_us)
 
     # Reading

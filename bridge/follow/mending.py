@@ -11,7 +11,7 @@ from bridge.core.errors import VenueError
 from bridge.core.retry import backoff_s
 from bridge.core.sequel import Want
 from bridge.core.span import Span
-from bridge.core.timeline import moment
+from bridge.core.timeline import micros, moment
 from bridge.core.venue_clock import VenueClock
 from bridge.follow.chained import ChainedStream
 from bridge.follow.limits import FollowLimits
@@ -76,7 +76,7 @@ class Mender:
 
     async def mend(self, stream: TimedStream | ChainedStream, line: Line, now_us: int) -> None:
         """Do what can be done for the stream just now; a venue that does not answer is asked again later."""
-        asked_at = self._clock.now()
+        asked_at, why = self._clock.now(), _asking(stream)
         try:
             if isinstance(stream, ChainedStream):
                 await self._fetch(stream, line)
@@ -84,7 +84,7 @@ class Mender:
                 await self._recall(stream, hole, now_us)
         except VenueError as error:
             stream.withhold(str(error))
-            await self._keep(stream.stream_id, Read(asked_at, "lists", error=str(error)))
+            await self._keep(stream.stream_id, Read(asked_at, why, error=str(error)))
             failures = self._failures[stream.name] = self._failures.get(stream.name, 0) + 1
             pause_s = backoff_s(
                 failures, first_s=self._limits.retry_first_s, max_s=self._limits.retry_max_s, jitter=1.0
@@ -93,18 +93,25 @@ class Mender:
         else:
             self._failures.pop(stream.name, None)
 
-    async def audit(self, stream: TimedStream) -> Looked | None:
-        """Read again what is told already, as far as it is remembered; None where nothing can be read again."""
+    async def audit(self, stream: TimedStream, audited_until_us: int | None = None) -> Looked | None:
+        """Read again what is told already, as far as it is remembered; None where nothing can be read again.
+
+        The window goes back from where the audit before ended, however long ago that was: nobody has looked since.
+        """
         timeline = stream.timeline
         if timeline is None or stream.channel.repair is not Repair.HISTORY:
             return None
         until_us = timeline.frontier_us
-        since_us = max(timeline.remembers_from_us, until_us - int(self._limits.audit_window_s * SECOND_US))
+        looked_at_us = until_us if audited_until_us is None else min(until_us, audited_until_us)
+        window_us = int(self._limits.audit_window_s * SECOND_US)
+        since_us = max(timeline.remembers_from_us, looked_at_us - window_us)
         if since_us >= until_us:
             return None
         answer = await self._source.recall(stream.channel, moment(since_us), moment(until_us))
         if answer.superseding:
             return None
+        if answer.complete_from is not None:  # what lies before it may be missing from the answer
+            since_us = min(max(since_us, micros(answer.complete_from)), until_us)
         return Looked(since_us, until_us, len(answer.told), stream.recalled(answer.told, before_us=until_us))
 
     async def _recall(self, stream: TimedStream, hole: Span, now_us: int) -> None:
@@ -145,8 +152,14 @@ class Mender:
         return answer
 
     async def _fetch(self, stream: ChainedStream, line: Line) -> None:
-        """Pull the numbers that are missing, or have a snapshot come."""
-        if stream.want() is Want.PULL:
+        """Pull the numbers that are missing, or have a snapshot come. What is wanted is looked at now.
+
+        The turn was waited for, and the line may be gone by now: an answer would make whole what nobody hears.
+        """
+        want = stream.want()
+        if want is Want.NOTHING:
+            return
+        if want is Want.PULL:
             hole = stream.sequel.hole()
             first, last = hole if hole is not None else (0, 0)
             asked_at = self._clock.now()
@@ -170,6 +183,13 @@ class Mender:
         self._not_before_s.pop(stream.name, None)
         if isinstance(stream, ChainedStream) and stream.channel.repair is not Repair.PULL:
             self._not_before_s[stream.name] = self._clock.monotonic() + self._limits.snapshot_wait_s
+
+
+def _asking(stream: TimedStream | ChainedStream) -> str:
+    """What a read of the stream asks for now, as its record says."""
+    if isinstance(stream, TimedStream):
+        return "lists"
+    return "pull" if stream.want() is Want.PULL else "snapshot"
 
 
 def _tried(asked_at: datetime, hole: Span, answer: Recalled, brought: int, withheld: str | None) -> Read:

@@ -18,7 +18,7 @@ from bridge.follow.limits import FollowLimits
 from bridge.follow.pace import Pace
 from bridge.follow.twins import Twins
 from bridge.follow.values import Values
-from bridge.ingest.followed import Chapter, GapTurn, Saying
+from bridge.ingest.followed import Brought, Chapter, GapTurn, Saying
 from bridge.sources.market import Recalled
 
 SECOND_US = 1_000_000
@@ -31,7 +31,7 @@ class TimedStream:
 
     ``hears_from_us`` is from when on the present connection hears everything, None while none does. ``timeline`` is
     None until the stream has begun. ``in_pieces``: its hole holds more than there is room for at a time. ``brought``
-    is how many events the last answer to a hole had that were new.
+    is how many events the last answer to a hole had that were new. ``audited`` goes on record with the next chapter.
     """
 
     name: str
@@ -56,6 +56,7 @@ class TimedStream:
     _room_until_us: int | None = None
     in_pieces: bool = False
     brought: int = 0
+    audited: list[Brought] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._values = Values(self.limits.values_max)
@@ -260,8 +261,9 @@ class TimedStream:
             gaps=gaps,
             lag_us=self._pace.take(),
             behind_us=None if self._hole is None else self._pace.behind_us(self.timeline.frontier_us),
+            brought=self.audited,
         )
-        self._heard, self._dropped, self._began_us = Counter(), 0, None
+        self._heard, self._dropped, self._began_us, self.audited = Counter(), 0, None, []
         return chapter
 
     def written(self, position: int, gap_id: int | None) -> None:

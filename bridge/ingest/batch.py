@@ -16,14 +16,15 @@ HELD = -1
 class Telling:
     """One event of the batch, the way it came, and the index of the submission it belongs to.
 
-    ``reread``: its reader has been past its number before. ``audited``: that reader is the audit.
+    ``reread``: its reader has been past its number before. ``audit``: the pass that its reader is, if it is
+    the audit.
     """
 
     submission: int
     event: Event
     transport: Transport
     reread: bool = False
-    audited: bool = False
+    audit: int | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Batch:
                     batch.given.setdefault(index, []).append(number)
                 reread = event.sequence is not None and event.sequence < submission.reread_below
                 batch.told[submission.transport.value] += not reread
-                batch._add(Telling(index, event, submission.transport, reread, submission.audited))
+                batch._add(Telling(index, event, submission.transport, reread, submission.audit))
         return batch
 
     def add_held(self, held: Sequence[tuple[Event, Transport]]) -> None:

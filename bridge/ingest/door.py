@@ -90,19 +90,19 @@ class Door:
         *,
         transport: Transport,
         reread_below: int = 0,
-        audited: bool = False,
+        audit: int | None = None,
     ) -> Receipt:
         """Store ``events``; returns after the commit that holds them.
 
         A reader that looks at numbers again says so with ``reread_below``: they are not counted as heard twice. The
-        audit says that it is one: what it finds missing goes down as a gap.
+        audit names its pass: what it finds missing is counted there, and goes down as a gap.
 
         Raises:
             StoreRefused: Postgres will not take these events; nothing of this call was stored.
             Overloaded: more is waiting than ``events_waiting_max``; nothing of this call was stored.
             StoreUnavailable: the database is away; whether this call was stored is unknown.
         """
-        return await self._submit(stream, Submission(events, transport, reread_below, audited))
+        return await self._submit(stream, Submission(events, transport, reread_below, audit))
 
     def offer(self, stream: str, events: Sequence[Event], answer: Answer, *, transport: Transport) -> None:
         """``accept`` for a caller without a task: ``answer`` is told after the commit. The stream was opened before.

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event, Kind, Transport
 from bridge.core.lag import Lag
-from bridge.store import events, follows, gaps, streams
+from bridge.core.span import Span
+from bridge.store import audits, events, follows, gaps, streams
+from bridge.store.audits import Audit
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.finish import finish
@@ -62,12 +64,20 @@ class GapTurn:
     end: GapEnd | None = None
 
 
+class Brought(NamedTuple):
+    """An audit that found what the connection had swallowed, and from when to when that happened, in milliseconds."""
+
+    audit: Audit
+    span: Span
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """What is to be appended after ``position``, and how far the stream is then.
 
     ``heard`` counts what was heard by each transport, repetitions included. ``lag_us``: how far the stream was behind
     the venue's time at most since the chapter before; ``behind_us``: how far it is, where a gap holds it up.
+    ``brought`` are the audits that brought some of the sayings: nobody reads of them before those are told.
     """
 
     position: int
@@ -80,6 +90,7 @@ class Chapter:
     gaps: Sequence[GapTurn] = ()
     lag_us: int = 0
     behind_us: int | None = None
+    brought: Sequence[Brought] = ()
 
 
 class Appended(NamedTuple):
@@ -98,6 +109,7 @@ async def append(connection: Executes, stream_id: int, chapter: Chapter, *, now:
     if heard:
         await events.insert(connection, stream_id=stream_id, epoch=EPOCH, heard=heard, received_at=now)
     gap_id, opened = await _turn(connection, stream_id, chapter.gaps, now)
+    await _put_down(connection, stream_id, chapter.brought, now)
     head = stream.head + len(heard)
     stream = replace(
         stream,
@@ -147,6 +159,14 @@ def _numbered(sayings: Sequence[Saying], first: int) -> tuple[list[tuple[Event, 
         heard.append((event._replace(sequence=number), transport))
         entries.append(Entry(kind, number, event.digest))
     return heard, entries
+
+
+async def _put_down(connection: Executes, stream_id: int, brought: Sequence[Brought], now: datetime) -> None:
+    """What audits brought is a gap each that nobody knew of, until it was healed."""
+    for audit, span in brought:
+        await audits.add(connection, stream_id=stream_id, audit=audit)
+        healed = [(span, audit.fresh)]
+        await gaps.heal(connection, stream_id=stream_id, epoch=EPOCH, healed=healed, axis="time", now=now)
 
 
 async def _turn(

@@ -68,14 +68,14 @@ class Finding:
 class Submission:
     """One call to the door: events as one transport told them, or what the reconciler found out.
 
-    Numbers under ``reread_below`` were told by this reader before, and are not counted as heard again. ``audited``:
-    the reader looks for what is missing where nothing should be, and what it finds so is a gap that it has healed.
+    Numbers under ``reread_below`` were told by this reader before, and are not counted as heard again. ``audit``
+    is the pass that looks for what is missing where nothing should be; what it finds so is a gap that it has healed.
     """
 
     events: Sequence[Event] = ()
     transport: Transport | None = None
     reread_below: int = 0
-    audited: bool = False
+    audit: int | None = None
     finding: Finding | None = None
     epoch: NewEpoch | None = None
 

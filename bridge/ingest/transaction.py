@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bridge.core.coverage import Coverage
 from bridge.core.event import Kind
 from bridge.core.lag import Lag
-from bridge.ingest import epochs, once, repeats
+from bridge.ingest import audited, epochs, once, repeats
 from bridge.ingest.batch import Batch
 from bridge.ingest.settling import settle_stream
 from bridge.ingest.submission import Finding, Receipt, StreamSpec, Submission
-from bridge.store import events, evidence, gaps, sightings, streams, sweeps, variants
+from bridge.store import events, evidence, sightings, streams, sweeps, variants
 from bridge.store.direct import Executes
 from bridge.store.entries import Entry
 from bridge.store.finish import Finished, finished
@@ -262,11 +261,7 @@ async def _tell_late(work: _Transaction) -> None:
         if kind is Kind.LATE and next_at is not None:
             lateness_s = max(lateness_s, (work.now - next_at).total_seconds())
     await evidence.refute(connection, stream_id=stream.id, epoch=stream.epoch, sequences=late, now=work.now)
-    audited = Coverage.of_numbers(number for number in late if work.batch.first[number].audited)
-    if healed := [(span, len(span)) for span in audited.spans]:
-        await gaps.heal(
-            connection, stream_id=stream.id, epoch=stream.epoch, healed=healed, axis="sequence", now=work.now
-        )
+    await audited.put_down(connection, stream, {number: work.batch.first[number].audit for number in late}, work.now)
     work.late = set(late)
     settle_s = min(work.spec.settle_max_s, max(stream.settle_s, 2 * lateness_s))
     work.stream = replace(stream, settle_s=settle_s)

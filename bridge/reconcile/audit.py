@@ -5,14 +5,14 @@ does not list is ours to say: nobody can prove it any more, and it is kept.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
-from bridge.core.errors import VenueError
+from bridge.core.errors import BridgeError, VenueError
 from bridge.core.event import SEQUENCE_MAX, Event, Transport
 from bridge.ingest import Door
 from bridge.reconcile.limits import ReplayLimits
@@ -26,10 +26,23 @@ from bridge.store.streams import Stream
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Look:
+    """What the answers to one question come to. ``is_last``: nothing of this pass lies behind it."""
+
+    listed: set[int] = field(default_factory=set)
+    conflicts: set[int] = field(default_factory=set)
+    unlisted: Sequence[int] = ()
+    unlisted_in_all: int = 0
+    malformed: int = 0
+    is_last: bool = False
+
+
 class Audit:
     """One pass over the window after another, a page at a time, so that it never stands in the way of a gap.
 
-    How far it has got is a row: a sweep is gone on with by whoever holds the source's lease next.
+    How far it has got is a row: a sweep is gone on with by whoever holds the source's lease next. ``venue_now`` is
+    the venue's clock at the newest answer, ours where it has not said.
     """
 
     def __init__(
@@ -51,80 +64,100 @@ class Audit:
         self._why: Why = why
         self._on_page = on_page
         self._now: audits.Audit | None = None
+        self._known_to = 0
+        self.venue_now = clock.now()
 
     async def step(self, stream: Stream) -> audits.Audit:
         """Read one page; the pass, which is over once it has ended.
 
         Raises:
             VenueError: the venue could not be asked; the pass goes on from the same page.
+            BridgeError: this pass was asked for, and another one has taken its place.
         """
         under_way = await self._under_way(stream)
         try:
-            listed, differing, is_last = await self._page(stream, under_way.last)
+            look = await self._look(stream, under_way)
         except VenueError as error:
-            self._now = await self._save(replace(under_way, error=str(error)))
+            await self._save(replace(under_way, error=str(error)))
             raise
-        further = under_way.further(listed, differing)
-        if not is_last:
-            self._now = await self._save(further)
-            return self._now
-        ended = await self._save(replace(further, ended_at=self._clock.now()))
-        self._now = None
-        counts = {"fresh": ended.fresh, "conflicts": ended.conflicts, "unlisted": ended.unlisted}
-        log.info("audit.finished", stream=stream.name, rows=ended.rows, **counts)
-        return ended
+        found = Differing(sorted(look.conflicts), look.unlisted, look.unlisted_in_all)
+        further = under_way.further(sorted(look.listed), found)
+        if look.malformed and not look.listed:
+            further = replace(further, error="no row of a page could be read")
+        saved = await self._save(replace(further, ended_at=self._clock.now()) if look.is_last else further)
+        if saved is None:
+            return further  # somebody else has ended it: the next step shows what there is to go on with
+        if saved.ended_at is not None:
+            counts = {"fresh": saved.fresh, "conflicts": saved.conflicts, "unlisted": saved.unlisted}
+            log.info("audit.finished", stream=stream.name, rows=saved.rows, error=saved.error, **counts)
+        return saved
 
     async def give_up(self, why: str) -> None:
         """End the pass that is under way, if one is: nobody will go on with it."""
-        if self._now is not None:
+        if self._now is not None and self._now.ended_at is None:
             await self._save(replace(self._now, ended_at=self._clock.now(), error=why))
-            self._now = None
 
     async def _under_way(self, stream: Stream) -> audits.Audit:
         """The pass to go on with; a new one where there is none, or where the numbers began anew meanwhile."""
-        found = self._now
+        mine = self._now
         with store_errors():
             async with self._engine.begin() as connection:
-                if found is None and self._why == "sweep":
-                    found = await audits.under_way(connection, stream_id=stream.id, why=self._why)
+                found = await audits.under_way(connection, stream_id=stream.id, why=self._why)
+                if self._why == "asked" and mine is not None and mine.ended_at is None:
+                    if found is None or found.id != mine.id:
+                        raise BridgeError(f"another comparison of {stream.name} with its venue has begun meanwhile")
+                elif self._why == "asked":
+                    found = None  # whoever asked for that one is gone
                 if found is None or found.epoch != stream.epoch:
                     found = await audits.begin(
                         connection, stream_id=stream.id, epoch=stream.epoch, why=self._why, now=self._clock.now()
                     )
+        if mine is None or found.id != mine.id:
+            self._known_to = stream.head
         self._now = found
         return found
 
-    async def _save(self, audit: audits.Audit) -> audits.Audit:
+    async def _save(self, audit: audits.Audit) -> audits.Audit | None:
         with store_errors():
             async with self._engine.begin() as connection:
-                await audits.save(connection, audit)
-        return audit
+                saved = await audits.save(connection, audit)
+        self._now = saved or self._now
+        return saved
 
-    async def _page(self, stream: Stream, since: int | None) -> tuple[list[int], Differing, bool]:
+    async def _look(self, stream: Stream, under_way: audits.Audit) -> _Look:
         """One page into the door: what it listed, what differs, and whether there is nothing behind it."""
-        page = await self._replay.page(since=since, limit=self._limits.page_max)
-        listed = [event.sequence for event in page.events if event.sequence is not None]
-        late, conflicts = await self._take_in(stream, page.events)
-        unlisted, in_all = await self._unlisted(stream, page, since, listed, listed)
-        if in_all:
+        look = _Look()
+        await self._ask(stream, under_way, look)
+        if look.unlisted:
             # One answer may have come short: what is said not to be there is asked for once more.
-            again = await self._replay.page(since=since, limit=self._limits.page_max)
-            more_late, more_conflicts = await self._take_in(stream, again.events)
-            late, conflicts = late | more_late, conflicts | more_conflicts
-            both = {*listed, *(event.sequence for event in again.events if event.sequence is not None)}
-            unlisted, in_all = await self._unlisted(stream, page, since, listed, both)
-        if in_all:
-            log.error("event.unlisted", stream=stream.name, events=in_all, first=unlisted[0])
-        differing = Differing(sorted(late), sorted(conflicts), unlisted, in_all)
-        is_last = not listed or max(listed) <= (since or 0) or page.more is False
-        return listed, differing, is_last
+            await self._ask(stream, under_way, look)
+        if look.unlisted:
+            log.error("event.unlisted", stream=stream.name, events=look.unlisted_in_all, first=look.unlisted[0])
+        return look
 
-    async def _take_in(self, stream: Stream, told: Sequence[Event]) -> tuple[set[int], set[int]]:
-        """Give rows to the door: the numbers that had been missing, and those with other content."""
+    async def _ask(self, stream: Stream, under_way: audits.Audit, look: _Look) -> None:
+        """Ask for the page that follows what the pass has looked at, and add the answer to ``look``."""
+        since = under_way.last
+        page = await self._replay.page(since=since, limit=self._limits.page_max)
+        self.venue_now = page.venue_now or self._clock.now()
+        look.conflicts |= await self._take_in(stream, page.events, under_way.id)
+        look.listed |= {event.sequence for event in page.events if event.sequence is not None}
+        look.malformed += page.malformed
+        look.is_last = self._is_last(page, max(look.listed, default=0), since or 0)
+        look.unlisted, look.unlisted_in_all = await self._unlisted(stream, since, look)
+
+    def _is_last(self, page: Page, reached: int, since: int) -> bool:
+        """Whether the page ends the list, or, where the venue does not say so, what was known as the pass began."""
+        if reached <= since or page.more is False:
+            return True
+        return page.more is None and page.rows < self._limits.page_max and reached >= self._known_to
+
+    async def _take_in(self, stream: Stream, told: Sequence[Event], audit_id: int) -> set[int]:
+        """Give rows to the door; the numbers that have other content here."""
         if not told:
-            return set(), set()
+            return set()
         receipt = await self._door.accept(
-            stream.name, told, transport=Transport.REPLAY, reread_below=SEQUENCE_MAX, audited=True
+            stream.name, told, transport=Transport.REPLAY, reread_below=SEQUENCE_MAX, audit=audit_id
         )
         late, conflicts = set(receipt.late), set(receipt.conflicts)
         self._on_page(
@@ -134,29 +167,34 @@ class Audit:
                 if event.sequence is not None
             ]
         )
-        return late, conflicts
+        return conflicts
 
-    async def _unlisted(
-        self, stream: Stream, page: Page, since: int | None, listed: Sequence[int], known: Sequence[int] | set[int]
-    ) -> tuple[list[int], int]:
-        """What we hold between the page's ends and is not ``known`` to be listed, though it is old and retained."""
-        if not listed or page.malformed:  # a row that cannot be read is listed all the same
-            return [], 0
-        now = self._clock.now()
+    async def _unlisted(self, stream: Stream, since: int | None, look: _Look) -> tuple[Sequence[int], int]:
+        """What we hold of the page's stretch, or behind the last, and is not listed, though it is old and retained.
+
+        A list without a row says nowhere where it begins: all that should be retained is missing from it.
+        """
+        if look.malformed:  # a row that cannot be read is listed all the same
+            return (), 0
+        after = since if since is not None else min(look.listed, default=1) - 1
         with store_errors():
             async with self._engine.connect() as connection:
                 return await events.unlisted(
                     connection,
                     stream_id=stream.id,
                     epoch=stream.epoch,
-                    after=min(listed) - 1 if since is None else since,
-                    upto=max(listed),
-                    listed=known,
-                    heard_before=now - timedelta(seconds=self._limits.settle_max_s),
-                    retained_since=(page.venue_now or now)
-                    - timedelta(seconds=self._limits.retention_s - self._limits.margin_s),
+                    after=after,
+                    upto=SEQUENCE_MAX if look.is_last else max(look.listed),
+                    listed=look.listed,
+                    heard_before=self._clock.now() - timedelta(seconds=self._limits.settle_max_s),
+                    retained_since=self.retained_since,
                     limit=NAMED_MAX,
                 )
+
+    @property
+    def retained_since(self) -> datetime:
+        """What happened after this time, by the venue's clock, is surely retained still."""
+        return self.venue_now - timedelta(seconds=self._limits.retention_s - self._limits.margin_s)
 
 
 def _epoch_of(event: Event, stream: Stream) -> int:

@@ -206,10 +206,31 @@ class Prover:
         stale = stream.anchored_at is None or until - stream.anchored_at > timedelta(seconds=self._limits.every_s)
         return until if stale else None
 
+    async def _expired_to(self, stream: Stream, venue_now: datetime) -> int:
+        """The highest number at or above the frontier that is stored, and past the venue's retention with all below.
+
+        The one below the frontier where there is none.
+        """
+        assert stream.frontier is not None
+        expired = venue_now - timedelta(seconds=self._limits.retention_s)
+        with store_errors():
+            async with self._engine.connect() as connection:
+                young = await events.first_since(
+                    connection, stream_id=stream.id, epoch=stream.epoch, lowest=stream.frontier, since=expired
+                )
+                last = await events.last_below(
+                    connection,
+                    stream_id=stream.id,
+                    epoch=stream.epoch,
+                    below=stream.head + 1 if young is None else young,
+                )
+        return max(stream.frontier - 1, 0 if last is None else last[0])
+
     async def declare_loss(self, stream: Stream, so_far: ReadSoFar) -> bool:
         """Where the venue has forgotten what follows the frontier, say so after a second look; True if lost."""
         venue_now = so_far.venue_now or self._clock.now()
-        loss = find_loss(stream, await self._reader.oldest_number())
+        oldest, expired_to = await self._reader.oldest_number(), await self._expired_to(stream, venue_now)
+        loss = find_loss(stream, oldest, so_far.listed, expired_to)
         if loss is None or self._watch.loss != loss:
             self._watch.loss = loss
             return False

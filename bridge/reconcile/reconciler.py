@@ -104,10 +104,20 @@ class Reconciler:
             stream = await self._look() or stream
         if reads == 0 and "audit" in due:
             reads = 1
-            if (await self._audit.step(stream)).ended_at is not None:
-                await self._done(due["audit"], self._limits.audit_every_s)
+            await self._go_on_auditing(stream, due["audit"])
         await self._report_unmatched(stream, now)
         return reads
+
+    async def _go_on_auditing(self, stream: Stream, sweep: sweeps.Sweep) -> None:
+        """One page. Where the venue does not give it, the audit waits, and only the audit: no gap waits for it."""
+        try:
+            under_way = await self._audit.step(stream)
+        except VenueError as error:
+            log.warning("audit.waits", stream=stream.name, reason=str(error))
+            await self._done(sweep, self._limits.backoff_max_s)
+        else:
+            if under_way.ended_at is not None:
+                await self._done(sweep, self._limits.audit_every_s)
 
     async def _follow_up(self, stream: Stream, ask: Ask, so_far: ReadSoFar, judgement: Judgement) -> bool:
         """What a withheld proof calls for; True if another read at once is worth it."""
@@ -122,7 +132,11 @@ class Reconciler:
         if Clause.LEFT_ANCHOR in judgement.failed and (so_far.ended or so_far.listed):
             venue_now = so_far.venue_now or self._clock.now()
             if forgotten(stream.anchored_at, venue_now, self._limits):
-                return await self._prover.declare_loss(stream, so_far)
+                if await self._prover.declare_loss(stream, so_far):
+                    return True
+                if self._watch.loss is None and not so_far.listed and stream.head >= stream.frontier:
+                    self._back_off("nothing is listed, and nothing of it is forgotten for certain")
+                return False
             await self._ask_numbering(stream)
             return False
         hard = set(judgement.failed) - ORDINARY

@@ -47,27 +47,32 @@ class Audit:
         return self.fresh > 0 or self.conflicts > 0 or self.unlisted > 0
 
     def further(self, listed: Sequence[int], found: "Differing") -> "Audit":
-        """The pass with one more page: the numbers that it ``listed``, and those ``found`` to differ."""
-        numbers = {"fresh": found.fresh, "conflicts": found.conflicts, "unlisted": found.unlisted}
-        named = {kind: [*self.named.get(kind, ()), *more][:NAMED_MAX] for kind, more in numbers.items()}
+        """The pass with one more page: the numbers that it ``listed``, and those ``found`` to differ.
+
+        What was missing is not among them: that is counted with the commit that stores it (``brought``).
+        """
+        numbers = {"conflicts": found.conflicts, "unlisted": found.unlisted}
+        more = {kind: [*self.named.get(kind, ()), *some][:NAMED_MAX] for kind, some in numbers.items()}
         return replace(
             self,
-            first=min(listed, default=None) if self.first is None else self.first,
-            last=max(listed, default=self.last),
+            first=min([*listed, *_known(self.first)], default=None),
+            last=max([*listed, *_known(self.last)], default=None),
             pages=self.pages + 1,
             rows=self.rows + len(listed),
-            fresh=self.fresh + len(found.fresh),
             conflicts=self.conflicts + len(found.conflicts),
             unlisted=self.unlisted + found.unlisted_in_all,
-            named={kind: some for kind, some in named.items() if some},
+            named={**self.named, **{kind: some for kind, some in more.items() if some}},
             error=None,
         )
+
+
+def _known(number: int | None) -> list[int]:
+    return [] if number is None else [number]
 
 
 class Differing(NamedTuple):
     """The numbers of a page on which the two sides differ; of those that are unlisted perhaps only the first."""
 
-    fresh: Sequence[int] = ()
     conflicts: Sequence[int] = ()
     unlisted: Sequence[int] = ()
     unlisted_in_all: int = 0
@@ -100,11 +105,24 @@ VALUES (:stream_id, :epoch, :why, :began_at, :ended_at, :first, :last, :pages, :
 RETURNING id
 """).bindparams(bindparam("named", type_=JSONB))
 
-_SAVE = text("""
-UPDATE audits SET ended_at = :ended_at, first = :first, last = :last, pages = :pages, rows = :rows, fresh = :fresh,
-    conflicts = :conflicts, unlisted = :unlisted, named = :named, error = :error
+_SAVE = text(f"""
+UPDATE audits SET ended_at = :ended_at, first = :first, last = :last, pages = :pages, rows = :rows,
+    conflicts = :conflicts, unlisted = :unlisted, error = :error,
+    named = jsonb_strip_nulls(jsonb_build_object('fresh', named -> 'fresh')) || :named
 WHERE id = :id AND ended_at IS NULL
+RETURNING {_COLUMNS}
 """).bindparams(bindparam("named", type_=JSONB))
+
+_BROUGHT = text("""
+UPDATE audits SET fresh = fresh + cardinality(CAST(:numbers AS bigint[])),
+    named = named || jsonb_build_object('fresh', (
+        SELECT jsonb_agg(number ORDER BY nth) FROM (
+            SELECT number, nth
+            FROM jsonb_array_elements(coalesce(named -> 'fresh', '[]') || to_jsonb(CAST(:numbers AS bigint[])))
+                 WITH ORDINALITY AS one (number, nth)
+            ORDER BY nth LIMIT :named_max) AS first))
+WHERE id = :id
+""")
 
 _UNDER_WAY = text(f"""
 SELECT {_COLUMNS} FROM audits WHERE stream_id = :stream_id AND why = :why AND ended_at IS NULL
@@ -113,6 +131,11 @@ SELECT {_COLUMNS} FROM audits WHERE stream_id = :stream_id AND why = :why AND en
 _LIST = text(f"""
 SELECT {_COLUMNS} FROM audits WHERE stream_id = :stream_id AND (CAST(:before AS bigint) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
+""")
+
+_READ_TO = text("""
+SELECT last FROM audits WHERE stream_id = :stream_id AND ended_at IS NOT NULL AND error IS NULL
+ORDER BY id DESC LIMIT 1
 """)
 
 _FIGURES = text("""
@@ -136,16 +159,29 @@ async def under_way(conn: Executes, *, stream_id: int, why: Why) -> Audit | None
     return _audit(rows[0]) if rows else None
 
 
-async def save(conn: Executes, audit: Audit) -> None:
-    """Write down how far a pass has got. Does nothing if somebody else has ended it."""
+async def save(conn: Executes, audit: Audit) -> Audit | None:
+    """Write down how far a pass has got, all but what was missing. None if somebody else has ended it."""
     values = _values(0, audit)
-    del values["stream_id"], values["epoch"], values["why"], values["began_at"]
-    await conn.execute(_SAVE, values | {"id": audit.id})
+    del values["stream_id"], values["epoch"], values["why"], values["began_at"], values["fresh"]
+    named = {kind: some for kind, some in audit.named.items() if kind != "fresh"}
+    rows = list(await conn.execute(_SAVE, values | {"id": audit.id, "named": named}))
+    return _audit(rows[0]) if rows else None
+
+
+async def brought(conn: Executes, *, audit_id: int, numbers: Sequence[int]) -> None:
+    """Count what a pass found missing, in the transaction that stores it: a crash behind it forgets nothing."""
+    await conn.execute(_BROUGHT, {"id": audit_id, "numbers": list(numbers), "named_max": NAMED_MAX})
 
 
 async def add(conn: Executes, *, stream_id: int, audit: Audit) -> None:
     """Keep a pass that was made in one go."""
     await conn.execute(_INSERT, _values(stream_id, audit))
+
+
+async def read_to(conn: Executes, *, stream_id: int) -> int | None:
+    """How far the newest pass looked of those that could be finished."""
+    rows = list(await conn.execute(_READ_TO, {"stream_id": stream_id}))
+    return rows[0][0] if rows else None
 
 
 async def listing(conn: Executes, *, stream_id: int, before: int | None = None, limit: int) -> list[Audit]:

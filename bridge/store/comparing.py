@@ -37,6 +37,7 @@ class Upstream:
     """What the venue lists, in any order, some of it perhaps twice.
 
     What was heard after ``heard_before`` may not be listed yet, what happened before ``retained_since`` not any more.
+    The rest is missing from it, also behind its last row; not before its first one, where the venue may forget early.
     """
 
     rows: Iterable[Listed]
@@ -99,45 +100,45 @@ SELECT (SELECT count(*) FROM log WHERE stream_id = :stream_id AND sequence IS NO
        (SELECT count(*) FROM (SELECT DISTINCT epoch, sequence FROM listed) AS once)
 """)
 
-# What is left of the log begins with ``oldest``: whoever has older ones may be right. The same holds for the list.
+# Whoever has what was forgotten here, or what is older than the list's first row, may be right. What is held twice
+# with two contents shows the one that is not ours.
 _DIFFER = text("""
 INSERT INTO differing
-WITH told AS (
-    SELECT l.epoch, l.sequence, l.position, e.digest, e.received_at, coalesce(e.occurred_at, e.received_at) AS at
-    FROM log l JOIN events e ON e.stream_id = l.stream_id AND e.epoch = l.epoch AND e.sequence = l.sequence
-    WHERE l.stream_id = :stream_id AND l.sequence IS NOT NULL),
-theirs AS (SELECT DISTINCT ON (epoch, sequence) epoch, sequence, digest FROM held ORDER BY epoch, sequence),
+WITH stored AS (
+    SELECT e.epoch, e.sequence, l.position, e.digest, e.received_at, coalesce(e.occurred_at, e.received_at) AS at
+    FROM events e LEFT JOIN log l ON l.stream_id = e.stream_id AND l.epoch = e.epoch AND l.sequence = e.sequence
+    WHERE e.stream_id = :stream_id),
+theirs AS (SELECT DISTINCT ON (epoch, sequence) epoch, sequence, held.digest
+           FROM held LEFT JOIN stored USING (epoch, sequence)
+           ORDER BY epoch, sequence, held.digest IS NOT DISTINCT FROM stored.digest, held.digest),
 listing AS (SELECT epoch, sequence, bool_or(differs) AS differs, bool_or(missed) AS missed
             FROM listed GROUP BY epoch, sequence),
 ends AS (
     SELECT s.*,
-           (SELECT ROW (l.epoch, l.sequence) FROM log l WHERE l.stream_id = s.id AND l.sequence IS NOT NULL
-            ORDER BY l.epoch, l.sequence LIMIT 1) AS oldest,
            (SELECT ROW (epoch, sequence) FROM listing ORDER BY epoch, sequence LIMIT 1) AS from_,
            (SELECT ROW (epoch, sequence) FROM listing ORDER BY epoch DESC, sequence DESC LIMIT 1) AS upto
     FROM streams s WHERE s.id = :stream_id),
 numbers AS (
-    SELECT epoch, sequence, told.position, told.digest AS ours, told.received_at, told.at, theirs.digest AS theirs,
-           listing.differs, listing.missed
-    FROM told FULL JOIN theirs USING (epoch, sequence) FULL JOIN listing USING (epoch, sequence)),
+    SELECT epoch, sequence, stored.position, stored.digest AS ours, stored.received_at, stored.at,
+           theirs.digest AS theirs, listing.differs, listing.missed
+    FROM stored FULL JOIN theirs USING (epoch, sequence) FULL JOIN listing USING (epoch, sequence)),
 sides AS (
     SELECT n.epoch, n.sequence, n.position, n.ours, n.theirs,
            CASE
                WHEN NOT CAST(:is_listed AS boolean) THEN NULL
                WHEN n.differs THEN 'other'
                WHEN NOT n.differs THEN 'has'
-               WHEN s.from_ IS NULL OR ROW (n.epoch, n.sequence) < s.from_
+               WHEN ROW (n.epoch, n.sequence) < s.from_
                     OR n.at <= CAST(:retained_since AS timestamptz) THEN 'expired'
-               WHEN ROW (n.epoch, n.sequence) > s.upto
-                    OR n.received_at > CAST(:heard_before AS timestamptz) THEN 'newer'
+               WHEN n.received_at > CAST(:heard_before AS timestamptz)
+                    OR (n.received_at IS NULL AND ROW (n.epoch, n.sequence) > s.upto) THEN 'newer'
                ELSE 'lacks' END AS upstream,
            CASE
                WHEN n.position IS NOT NULL THEN CASE WHEN n.missed THEN 'healed' ELSE 'has' END
-               WHEN s.forgotten > 0 AND (s.oldest IS NULL OR ROW (n.epoch, n.sequence) < s.oldest) THEN 'deleted'
+               WHEN ROW (n.epoch, n.sequence) < ROW (s.forgotten_epoch, s.forgotten_below) THEN 'deleted'
                WHEN n.epoch = s.epoch AND n.sequence < s.base THEN 'before'
                WHEN n.epoch > s.epoch OR (n.epoch = s.epoch AND n.sequence > s.head) THEN 'unknown'
-               WHEN EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.id AND e.epoch = n.epoch
-                            AND e.sequence = n.sequence) THEN 'waits'
+               WHEN n.received_at IS NOT NULL THEN 'waits'
                WHEN EXISTS (SELECT 1 FROM evidence v WHERE v.stream_id = s.id AND v.epoch = n.epoch
                             AND v.verdict = 'loss' AND v.last >= n.sequence AND v.first <= n.sequence) THEN 'lost'
                WHEN n.epoch = s.epoch AND n.sequence >= s.frontier THEN 'open'

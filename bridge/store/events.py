@@ -9,6 +9,9 @@ from sqlalchemy import text
 from bridge.core.event import Event, Transport
 from bridge.store.direct import Executes
 
+LOOKED_AT_MAX = 100_000
+"""Stored events that are held against one page of a list, or against its end."""
+
 
 class Stored(NamedTuple):
     """What a stored event is compared by."""
@@ -63,9 +66,11 @@ ORDER BY sequence LIMIT :limit
 """)
 
 _UNLISTED = text("""
-SELECT sequence, count(*) OVER () FROM events e
-WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :after AND sequence <= :upto
-  AND received_at <= :heard_before AND coalesce(occurred_at, received_at) > :retained_since
+SELECT sequence, count(*) OVER ()
+FROM (SELECT sequence, occurred_at, received_at FROM events
+      WHERE stream_id = :stream_id AND epoch = :epoch AND sequence > :after AND sequence <= :upto
+      ORDER BY sequence DESC LIMIT :looked_at) AS e
+WHERE received_at <= :heard_before AND coalesce(occurred_at, received_at) > :retained_since
   AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:listed AS bigint[])) AS row (number) WHERE number = e.sequence)
 ORDER BY sequence LIMIT :limit
 """)
@@ -74,6 +79,13 @@ _LAST_BELOW = text("""
 SELECT sequence, occurred_at FROM events
 WHERE stream_id = :stream_id AND epoch = :epoch AND sequence < :below
 ORDER BY sequence DESC LIMIT 1
+""")
+
+_FIRST_SINCE = text("""
+SELECT sequence FROM events
+WHERE stream_id = :stream_id AND epoch = :epoch AND sequence >= :lowest
+  AND coalesce(occurred_at, received_at) > :since
+ORDER BY sequence LIMIT 1
 """)
 
 _NEXT_RECEIVED = text("""
@@ -153,7 +165,8 @@ async def unlisted(
 ) -> tuple[list[int], int]:
     """What is stored in ``(after, upto]`` and not among ``listed``: the first ``limit`` numbers, and how many in all.
 
-    Only what was heard before a time counts, and only what happened after another.
+    Only what was heard before a time counts, and only what happened after another. The newest ``LOOKED_AT_MAX`` are
+    looked at.
     """
     values = {
         "stream_id": stream_id,
@@ -161,6 +174,7 @@ async def unlisted(
         "after": after,
         "upto": upto,
         "listed": list(listed),
+        "looked_at": LOOKED_AT_MAX,
         "heard_before": heard_before,
         "retained_since": retained_since,
         "limit": limit,
@@ -173,6 +187,13 @@ async def last_below(conn: Executes, *, stream_id: int, epoch: int, below: int) 
     """Number and venue time of the nearest stored event under ``below``, or None."""
     row = (await conn.execute(_LAST_BELOW, {"stream_id": stream_id, "epoch": epoch, "below": below})).first()
     return None if row is None else (row[0], row[1])
+
+
+async def first_since(conn: Executes, *, stream_id: int, epoch: int, lowest: int, since: datetime) -> int | None:
+    """The first stored number from ``lowest`` on that happened after ``since``, or None."""
+    values = {"stream_id": stream_id, "epoch": epoch, "lowest": lowest, "since": since}
+    found: int | None = (await conn.execute(_FIRST_SINCE, values)).scalar_one_or_none()
+    return found
 
 
 async def next_received(conn: Executes, *, stream_id: int, epoch: int, sequence: int) -> datetime | None:

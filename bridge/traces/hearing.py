@@ -158,11 +158,11 @@ class TracedDoor(Door):
         *,
         transport: Transport,
         reread_below: int = 0,
-        audited: bool = False,
+        audit: int | None = None,
     ) -> Receipt:
         """As the door's own."""
         told = self._hearing.begin(stream, events, transport, reread_below)
-        accepting = super().accept(stream, events, transport=transport, reread_below=reread_below, audited=audited)
+        accepting = super().accept(stream, events, transport=transport, reread_below=reread_below, audit=audit)
         if told is None:
             return await accepting
         try:

@@ -8,10 +8,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.core.event import Kind
+from bridge.clock import ManualClock
+from bridge.core.event import Kind, Transport
+from bridge.core.span import Span
+from bridge.ingest import Base, Door, Finding, StreamSpec
+from bridge.retention import Retention, RetentionLimits
 from bridge.store import proofreading
+from bridge.store.evidence import Evidence
 from tests.cli.conftest import Invoke
 from tests.cli.rows import on
+from tests.events import START, event
 from tests.logs import append_events, append_told
 from tests.web.test_pull import change, forget
 
@@ -159,21 +165,91 @@ def test_what_the_log_has_deleted_is_not_held_against_the_consumer(
     assert (shown.exit_code, "4 the consumer has, and the log does not reach" in shown.output) == (0, True)
 
 
+GOOD = "0" * 64
+
+
 @pytest.mark.parametrize(
-    "name, content, line",
+    "name, content, line, why",
     [
-        ("held.csv", "sequence,digest\n1,ab\n", 2),
-        ("held.csv", f"sequence,digest\n0,{'0' * 64}\n", 2),
-        ("held.csv", f"sequence,digest\n1,{'x' * 64}\n", 2),
-        ("held.csv", "sequence\n1\n", 2),
-        ("held.ndjson", f'{{"sequence":1,"digest":"{"0" * 64}"}}\nnonsense\n', 2),
-        ("held.ndjson", f'{{"sequence":"1","digest":"{"0" * 64}"}}\n', 1),
+        ("held.csv", b"sequence,digest\n1,ab\n", 2, "digest is the SHA-256"),
+        ("held.csv", f"sequence,digest\n1,{'00 ' * 21}0\n".encode(), 2, "hexadecimal"),
+        ("held.csv", f"sequence,digest\n1,{'00 ' * 21} \n".encode(), 2, "digest is the SHA-256"),
+        ("held.csv", f"sequence,digest\n0,{GOOD}\n".encode(), 2, "whole numbers from 1"),
+        ("held.csv", f"sequence,digest\n{'9' * 400},{GOOD}\n".encode(), 2, "whole numbers from 1"),
+        ("held.csv", f"sequence,digest,epoch\n1,{GOOD},9999999999\n".encode(), 2, "whole numbers from 1"),
+        ("held.csv", f"sequence,digest\n1,{'x' * 64}\n".encode(), 2, "hexadecimal"),
+        ("held.csv", b"sequence\n1\n", 1, "names the columns"),
+        ("held.csv", b"", 1, "names the columns"),
+        ("held.csv", f"Sequence;Digest\n1;{GOOD}\n".encode(), 1, "names the columns"),
+        ("held.csv", f"1,{GOOD}\n2,{GOOD}\n".encode(), 1, "names the columns"),
+        ("held.csv", f'sequence,digest,note\n1,{GOOD},"never closed\n2,{GOOD},x\n'.encode(), 3, "unexpected end"),
+        ("held.csv", b"sequence,digest\r\n" + f"1,{GOOD}\r\n".encode() * 500 + b"2,\xff\r\n", 502, "utf-8"),
+        ("held.ndjson", f'{{"sequence":1,"digest":"{GOOD}"}}\nnonsense\n'.encode(), 2, "malformed"),
+        ("held.ndjson", f'{{"sequence":"1","digest":"{GOOD}"}}\n'.encode(), 1, "Expected `int"),
+        ("held.ndjson", b'\r\n{"sequence":1}\r\n', 2, "digest is the SHA-256"),
+        ("held.ndjson", f'{{"sequence":1,"digest":"{GOOD}"}}\n'.encode() * 500 + b'{"\xff":1}\n', 501, "utf-8"),
+        ("held.ndjson", b'{"sequence":1,"pad":"' + b"x" * 5_000_000 + b'"}', 1, "longer than"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(
-    invoke: Invoke, database_url: str, tmp_path: Path, name: str, content: str, line: int
+    invoke: Invoke, database_url: str, tmp_path: Path, name: str, content: bytes, line: int, why: str
 ) -> None:
     on(database_url, fill)
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content)
     shown = invoke({"DATABASE_URL": database_url}, "compare", "pb.events", "--against", str(tmp_path / name))
-    assert (shown.exit_code, f"{name}, line {line}" in shown.output) == (1, True), shown.output
+    assert (shown.exit_code, f"{name}, line {line}: " in shown.output) == (1, True), shown.output
+    assert why in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize("name", ["held.csv", "held.ndjson"])
+def test_a_list_as_other_programs_write_it_is_read(
+    invoke: Invoke, database_url: str, tmp_path: Path, name: str
+) -> None:
+    """With a byte order mark, lines that end in CR and LF, blank ones, capitals, and lines of something else."""
+    on(database_url, fill)
+    path = write(tmp_path / name, [(number, digest.upper()) for number, digest in digests_of(database_url).items()])
+    lines = path.read_text().splitlines()
+    nothing = "" if name == "held.csv" else '{"sequence":null,"digest":null,"kind":"gap"}'
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([lines[0], "", *lines[1:], nothing, ""]).encode())
+    shown = invoke({"DATABASE_URL": database_url}, "compare", "pb.events", "--against", str(path))
+    assert (shown.exit_code, "Nothing differs" in shown.output) == (0, True), shown.output
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_held_twice_with_two_contents_is_different_in_whatever_order_it_stands(
+    invoke: Invoke, database_url: str, tmp_path: Path, order: int
+) -> None:
+    on(database_url, fill)
+    held = digests_of(database_url)
+    twice = [(5, held[5]), (5, "00" * 32), (6, held[6]), (6, "ff" * 32)]
+    path = write(tmp_path / "held.csv", [*list(held.items())[:4], *twice[::order], *list(held.items())[6:]])
+    shown = invoke({"DATABASE_URL": database_url}, "compare", "pb.events", "--against", str(path), "--json")
+    told = json.loads(shown.stdout)
+    assert [(one["what"], one["sequence"], one["theirs"]) for one in told["named"]] == [
+        ("different", 5, "00" * 32),
+        ("different", 6, "ff" * 32),
+    ]
+    assert told["twice"] == 2
+
+
+def test_what_was_told_late_does_not_hide_that_its_neighbours_are_deleted(
+    invoke: Invoke, database_url: str, tmp_path: Path
+) -> None:
+    async def told_late_and_forgotten(engine: AsyncEngine) -> dict[int, str]:
+        clock = ManualClock(START)
+        async with Door(engine, clock, {"pb.events": StreamSpec("pb.events", "pb", "venue", settle_s=2.0)}) as door:
+            await door.record("pb.events", Finding(1, base=Base(1, START)))
+            await door.accept("pb.events", [event(n) for n in (1, 2, 4, 5, 6)], transport=Transport.WEBHOOK)
+            await door.record("pb.events", Finding(1, (Evidence(Span.inclusive(3, 3), "proof", {}),)))
+            clock.advance(31 * 86_400)
+            await door.accept("pb.events", [event(n) for n in (3, 7, 8)], transport=Transport.REPLAY)
+        held = {n: event(n).digest.hex() for n in range(1, 9)}
+        await Retention(engine, clock, RetentionLimits(keep_days=30, entries_min=2)).tick()
+        return held
+
+    held = on(database_url, told_late_and_forgotten)
+    path = write(tmp_path / "held.csv", list(held.items()))
+    shown = invoke({"DATABASE_URL": database_url}, "compare", "pb.events", "--against", str(path), "--json")
+    told = json.loads(shown.stdout)
+    assert (told["told"], told["counts"], told["named"]) == (3, {"deleted": 5}, [])
+    assert shown.exit_code == 0

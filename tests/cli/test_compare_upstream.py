@@ -122,16 +122,16 @@ def test_three_sides_are_compared_down_to_the_event(place: Place, tmp_path: Path
         place.lost: ("extra", "lacks", "lost", "has"),
         place.void: ("extra", "lacks", "void", "has"),
         place.waits - 1: ("extra", "newer", "open", "has"),
-        place.waits: ("extra", "newer", "waits", "has"),
+        place.waits: ("extra, unlisted", "lacks", "waits", "has"),
         place.waits + 99: ("extra", "newer", "unknown", "has"),
     }
     assert told["counts"] == {
-        "lacking": 3, "different": 1, "extra": 5, "missed": 1, "conflict": 1, "unlisted": 1
+        "lacking": 3, "different": 1, "extra": 5, "missed": 1, "conflict": 1, "unlisted": 2
     }  # fmt: skip
     assert told["listed"] == told["audit"]["rows"] == len(place.numbers)
     found = (told["audit"]["fresh"], told["audit"]["conflicts"], told["audit"]["unlisted"])
-    assert found == (1, 1, 1)
-    assert told["audit"]["named"]["unlisted"] == [place.unlisted]
+    assert found == (1, 1, 2)
+    assert told["audit"]["named"]["unlisted"] == [place.unlisted, place.waits]
 
 
 def test_what_was_missing_is_healed_and_told_and_the_next_look_has_nothing_to_heal(place: Place) -> None:
@@ -143,6 +143,7 @@ def test_what_was_missing_is_healed_and_told_and_the_next_look_has_nothing_to_he
     assert named(again) == {
         place.other: ("conflict", "other", "has", None),
         place.unlisted: ("unlisted", "lacks", "has", None),
+        place.waits: ("unlisted", "lacks", "waits", None),
     }
 
     async def work(engine: AsyncEngine) -> None:
@@ -151,9 +152,28 @@ def test_what_was_missing_is_healed_and_told_and_the_next_look_has_nothing_to_he
         gaps = await rows_of(engine, "SELECT first, last, state, healed_by FROM gaps WHERE healed_by = 'audit'")
         assert gaps == [(place.missed, place.missed, "recovered", "audit")]
         kept = await rows_of(engine, "SELECT why, fresh, unlisted, ended_at IS NULL FROM audits ORDER BY id")
-        assert kept == [("asked", 1, 1, False), ("asked", 0, 1, False)]
+        assert kept == [("asked", 1, 2, False), ("asked", 0, 2, False)]
 
     on(place.url, work)
+
+
+def test_a_list_that_cannot_be_read_is_told_before_the_venue_is_asked(
+    invoke: Invoke, tmp_path: Path, place: Place
+) -> None:
+    (tmp_path / "held.csv").write_text("sequence,digest\n1,ab\n")
+    shown = invoke(place.environ, "compare", "pb.events", "--upstream", "--against", str(tmp_path / "held.csv"))
+    assert (shown.exit_code, "held.csv, line 2: " in shown.stderr) == (1, True), shown.stderr
+    assert on(place.url, lambda engine: rows_of(engine, "SELECT id FROM audits")) == []
+
+
+def test_an_empty_list_agrees_with_nobody(tmp_path: Path, place: Place) -> None:
+    with venue_on(SimConfig(port=0, events_per_s=0.0)) as port:
+        environ = place.environ | written(tmp_path, port, more=REPLAY)
+        shown = bridge("compare", "pb.events", "--upstream", "--json", **environ)
+    told = json.loads(shown.stdout)
+    assert (shown.returncode, told["listed"]) == (1, 0)
+    assert told["counts"]["unlisted"] == told["audit"]["unlisted"] >= len(place.numbers) / 2
+    assert {one["upstream"] for one in told["named"]} == {"lacks"}
 
 
 def test_a_venue_that_does_not_answer_ends_the_pass_with_a_line_and_keeps_what_was_read(

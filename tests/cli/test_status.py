@@ -188,3 +188,4 @@ def test_one_gap_is_shown_with_every_read_that_was_tried(invoke: Invoke, databas
     for asked in (("pb.events", "--gap", "999"), ("--gap", gap_id), ("no", "--gap", gap_id)):
         refused = invoke(environ, "gaps", *asked)
         assert (refused.exit_code, "there is no gap" in refused.stderr) == (1, True)
+    assert invoke(environ, "gaps", "pb.events", "--gap", "9" * 20).exit_code == 2

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.clock import ManualClock
 from bridge.core.channel import Channel, Link, Model, Repair, Told
+from bridge.core.errors import VenueError
 from bridge.core.event import Event, Kind, digest_of
 from bridge.core.sequel import Sequel, Want
 from bridge.core.timeline import micros, moment
@@ -72,10 +73,11 @@ class Venue:
 
     # What the follower does
 
-    async def mend(self) -> None:
-        """Ask for what the stream wants."""
+    async def mend(self, before: Callable[[], object] = nothing) -> None:
+        """Ask for what the stream wants. ``before``: what happens between its being due and its turn."""
         mender = Mender(self, ManualClock(ZERO), VenueClock(), self.stream.limits, self._keep)  # type: ignore[arg-type]  # only a snapshot is asked for
         if mender.is_due(self.stream, ZERO_US):
+            before()
             await mender.mend(self.stream, self, ZERO_US)  # type: ignore[arg-type]  # no line is needed
 
     def write(self) -> list[str]:
@@ -180,6 +182,30 @@ async def test_a_state_that_comes_while_nobody_hears_makes_nothing_whole(begun: 
     assert begun.write() == ["gap 2-6", "all 6", "5"]
 
 
+async def test_nothing_is_asked_for_a_line_that_was_cut_while_its_turn_was_waited_for(begun: Venue) -> None:
+    begun.cut()
+    begun.connect()
+    await begun.mend(before=begun.cut)
+    begun.change()  # neither in an answer, nor heard
+    begun.connect()
+    begun.change()
+    assert begun.write() == []
+    await begun.mend()
+    assert begun.write() == ["gap 2-5", "all 5", "4"]
+    assert len(begun.reads) == 2
+
+
+async def test_what_was_asked_for_in_vain_is_on_record_by_its_name(begun: Venue) -> None:
+    def refused() -> None:
+        raise VenueError("HTTP 500")
+
+    begun.cut()
+    begun.connect()
+    begun.meanwhile = refused
+    await begun.mend()
+    assert [(read.why, read.error) for read in begun.reads[1:]] == [("snapshot", "HTTP 500")]
+
+
 async def test_nothing_is_asked_for_while_what_is_heard_finds_no_room() -> None:
     world = venue(events_waiting_max=2)
     world.connect()
@@ -227,7 +253,7 @@ async def test_whatever_crosses_with_an_answer_every_change_is_told_once_or_name
         something()
         if dice.random() < 0.3:
             world.meanwhile = much
-            await world.mend()
+            await world.mend(before=dice.choice((nothing, something)))
     world.meanwhile = nothing
     world.connect()
     while world.stream.want() is not Want.NOTHING or world.stream.overflowed:

@@ -34,8 +34,9 @@ async def test_what_happened_while_the_line_was_cut_is_healed_or_told_as_missing
         await seen.until(lambda: has_entries(seen, f"trades.{SYMBOL}", 150))
         await venue.order("stop")
         await seen.whole()
-        healed = await seen.gaps(f"trades.{SYMBOL}")
-        assert {(gap.state, gap.healed_by) for gap in healed} == {("recovered", "replay")}
+        ended = {(gap.state, gap.healed_by) for gap in await seen.gaps(f"trades.{SYMBOL}")}
+        assert ("recovered", "replay") in ended
+        assert ended <= {("recovered", "replay"), ("void", None)}  # a line that hesitates may miss what never was
         book = await seen.entries(f"book_lv2.{SYMBOL}")
         assert Kind.GAP in {entry.kind for entry in book}
 

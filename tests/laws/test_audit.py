@@ -35,11 +35,12 @@ class Twisted:
         self.hidden_once: set[int] = set()
         self.changed: set[int] = set()
         self.refuses = False
+        self.refuses_from: int | None = None
         self.asked: list[int | None] = []
 
     async def page(self, *, since: int | None, limit: int, urgent: bool = False) -> Page:
         self.asked.append(since)
-        if self.refuses:
+        if self.refuses or (self.refuses_from is not None and len(self.asked) >= self.refuses_from):
             raise VenueError("HTTP 503")
         page = await self._replay.page(since=since, limit=limit, urgent=urgent)
         numbers = {event.sequence for event in page.events if event.sequence is not None}

@@ -5,15 +5,20 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.core.channel import Channel
 from bridge.core.event import Kind
+from bridge.core.timeline import micros
 from bridge.follow import timed
+from bridge.follow.keeping import Keeper
 from bridge.follow.limits import FollowLimits
+from bridge.follow.mending import Mender
 from bridge.follow.twins import Twins
+from bridge.sources.loud import Loud
 from tests.laws import market
-from tests.laws.market import KEYED, TWINS, UNLISTED, Lies, Market
+from tests.laws.market import KEYED, LIMITS, TWINS, UNLISTED, Lies, Market
 from tests.laws.test_promises import SEEDS
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +94,80 @@ async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(eng
     entries = await world.entries()
     assert Kind.LATE in {entry.kind for entry in entries}
     await world.check()
+
+
+async def test_what_an_audit_found_is_on_record_with_the_entries_that_tell_it_and_not_before(
+    engine: AsyncEngine,
+) -> None:
+    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, swallow_rate=0.2), channel=KEYED)
+    keeper = Keeper(engine, world.clock, Loud(world.clock))
+    await world.begin()
+    await world.run(60)
+    await world.calm()
+    looked = None
+    for is_killed in (True, False):
+        assert world.stream is not None
+        looked = await world.mender.audit(world.stream)
+        assert looked is not None
+        assert looked.found_us
+        await keeper.audited(world.stream, world.clock.now(), looked)
+        assert await ask(engine, "SELECT count(*) FROM audits") == await ask(engine, "SELECT count(*) FROM gaps") == 0
+        assert await ask(engine, "SELECT count(*) FROM log WHERE kind = 'late'") == 0
+        await (world.begin() if is_killed else world.write())
+    assert looked is not None
+    assert await ask(engine, "SELECT count(*) FROM log WHERE kind = 'late'") == len(looked.found_us)
+    assert await ask(engine, "SELECT sum(fresh) FROM audits") == len(looked.found_us)
+    healed = "FROM gaps WHERE healed_by = 'audit' AND axis = 'time' AND state = 'recovered'"
+    assert await ask(engine, f"SELECT sum(found) {healed}") == len(looked.found_us)
+    assert await ask(engine, f"SELECT min(first) {healed}") == min(looked.found_us) // 1000
+    await world.check()
+
+
+async def test_an_audit_claims_no_more_than_the_answer_reaches(engine: AsyncEngine) -> None:
+    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, error_rate=0.0, rows_max=40), channel=KEYED)
+    await world.begin()
+    await world.run(60)
+    await world.calm()
+    assert world.stream is not None
+    looked = await world.mender.audit(world.stream)
+    assert looked is not None
+    assert looked.rows == 40
+    oldest = [one for one in world.assigned if micros(one.at) < looked.until_us][-40]
+    assert looked.since_us == micros(oldest.at) + 1
+
+
+async def test_an_audit_goes_back_to_where_the_one_before_it_ended_however_long_ago(engine: AsyncEngine) -> None:
+    """The lists do not answer for a while, and then nobody runs: what was swallowed before is found all the same."""
+    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, error_rate=0.0, short_rate=0.0), channel=KEYED)
+    keeper = Keeper(engine, world.clock, Loud(world.clock))
+    await world.begin()
+    await world.run(20)
+    assert world.stream is not None
+    limits = replace(LIMITS, audit_window_s=5.0)
+    mender = Mender(world, world.clock, world.venue_clock, limits)  # type: ignore[arg-type]  # only recall is asked
+    first = await mender.audit(world.stream)
+    assert first is not None
+    await keeper.audited(world.stream, world.clock.now(), first)
+    world.lies = replace(world.lies, swallow_rate=0.5)
+    await world.run(5)
+    world.lies = replace(world.lies, swallow_rate=0.0)
+    await world.run(20)
+    await keeper.failed(world.stream.stream_id, world.clock.now(), "HTTP 500")
+    await world.begin()
+    await world.run(5)
+    until_us = await keeper.audited_until(world.stream.stream_id)
+    looked = await mender.audit(world.stream, until_us)
+    assert looked is not None
+    assert first.until_us - 5_001_000 <= looked.since_us <= first.until_us - 5_000_000
+    assert len(looked.found_us) > 5
+    await world.write()
+    assert await ask(engine, "SELECT count(*) FROM log WHERE kind = 'late'") == len(looked.found_us)
+    await world.check()
+
+
+async def ask(engine: AsyncEngine, statement: str) -> int:
+    async with engine.connect() as connection:
+        return int((await connection.execute(text(statement))).scalar_one())
 
 
 def identical_prints_are_one(patch: pytest.MonkeyPatch) -> None:

@@ -86,16 +86,29 @@ async def test_a_pass_grows_by_pages_and_names_the_first_of_what_differs(engine:
     async with engine.begin() as conn:
         begun = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
         assert await audits.under_way(conn, stream_id=stream.id, why="asked") is None
-        once = begun.further([3, 4, 5], Differing(fresh=[4]))
-        await audits.save(conn, once)
+        await audits.brought(conn, audit_id=begun.id, numbers=[4])
+        once = await audits.save(conn, begun.further([3, 4, 5], Differing(conflicts=[5])))
+        assert once is not None
+        assert (once.fresh, once.conflicts, once.named) == (1, 1, {"fresh": [4], "conflicts": [5]})
         assert await audits.under_way(conn, stream_id=stream.id, why="sweep") == once
         many = list(range(10, 10 + audits.NAMED_MAX))
-        twice = once.further([6, 9], Differing(fresh=many, unlisted=[7], unlisted_in_all=2))
+        await audits.brought(conn, audit_id=begun.id, numbers=many)
+        twice = await audits.save(conn, once.further([6, 9], Differing(many, [7], 2)))
+        assert twice is not None
         assert (twice.first, twice.last, twice.pages, twice.rows) == (3, 9, 2, 5)
-        assert (twice.fresh, twice.conflicts, twice.unlisted, twice.differs) == (101, 0, 2, True)
-        assert twice.named == {"fresh": [4, *many[:-1]], "unlisted": [7]}
-        await audits.save(conn, twice)
+        assert (twice.fresh, twice.conflicts, twice.unlisted, twice.differs) == (101, 101, 2, True)
+        assert twice.named == {"fresh": [4, *many[:-1]], "conflicts": [5, *many[:-1]], "unlisted": [7]}
         assert await audits.under_way(conn, stream_id=stream.id, why="sweep") == twice
+
+
+async def test_rows_that_a_venue_lists_again_from_further_back_take_a_pass_no_step_back(engine: AsyncEngine) -> None:
+    stream = await make_stream(engine, "pb.events")
+    async with engine.begin() as conn:
+        begun = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
+        once = begun.further([60, 100], Differing())
+        again = await audits.save(conn, once.further([10, 50], Differing()))
+        assert again is not None
+        assert (again.first, again.last, again.rows) == (10, 100, 4)
 
 
 async def test_a_pass_that_was_left_open_is_ended_by_the_next_and_takes_no_more_in(engine: AsyncEngine) -> None:
@@ -104,7 +117,7 @@ async def test_a_pass_that_was_left_open_is_ended_by_the_next_and_takes_no_more_
         left = await audits.begin(conn, stream_id=stream.id, epoch=1, why="asked", now=NOW)
         sweep = await audits.begin(conn, stream_id=stream.id, epoch=1, why="sweep", now=NOW)
         again = await audits.begin(conn, stream_id=stream.id, epoch=1, why="asked", now=after(60))
-        await audits.save(conn, left.further([1], Differing(fresh=[1])))
+        assert await audits.save(conn, left.further([1], Differing(conflicts=[1]))) is None
         found = await audits.listing(conn, stream_id=stream.id, limit=10)
         assert [(one.id, one.ended_at, one.error, one.rows) for one in found] == [
             (again.id, None, None, 0),

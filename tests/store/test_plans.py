@@ -104,6 +104,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
             "after": 20_000,
             "upto": 21_000,
             "listed": list(range(20_000, 21_000, 2)),
+            "looked_at": events.LOOKED_AT_MAX,
             "heard_before": NOW,
             "retained_since": NOW - timedelta(days=1),
             "limit": 100,
@@ -111,6 +112,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "reads.of_gap": (reads._OF_GAP, {"gap_id": 1250, "before": None, "limit": 100}),
     "audits.under_way": (audits._UNDER_WAY, {"stream_id": 1, "why": "sweep"}),
+    "audits.read_to": (audits._READ_TO, {"stream_id": 1}),
     "audits.listing": (audits._LIST, {"stream_id": 1, "before": 1000, "limit": 100}),
     "audits.figures": (
         audits._FIGURES,

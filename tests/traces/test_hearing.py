@@ -69,7 +69,7 @@ async def test_that_an_audit_reads_reaches_the_door_traced_or_not(engine: AsyncE
     async with traced(engine, ratio) as place:
         await place.hear(1, 3)
         await place.door.record(STREAM, Finding(1, evidence=(Evidence(Span.inclusive(2, 2), "proof", {}),)))
-        receipt = await place.door.accept(STREAM, [event(2)], transport=Transport.REPLAY, audited=True)
+        receipt = await place.door.accept(STREAM, [event(2)], transport=Transport.REPLAY, audit=7)
     assert receipt.late == (2,)
     async with engine.connect() as conn:
         healed = await conn.execute(text("SELECT first, last FROM gaps WHERE healed_by = 'audit'"))

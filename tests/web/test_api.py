@@ -201,9 +201,10 @@ async def test_one_gap_is_read_with_its_evidence_and_its_reads_page_by_page(engi
         one = f"/v1/streams/pb.events/gaps/{gap_id}"
         page = (await client.get(one, params={"limit": 4})).json()
         rest = (await client.get(one, params={"limit": 4, "before": page["next"]})).json()
-        missing = [await client.get(f"/v1/streams/pb.{path}") for path in (f"other/gaps/{gap_id}", "events/gaps/99")]
+        none = (f"other/gaps/{gap_id}", "events/gaps/99", f"events/gaps/{'9' * 19}", f"events/gaps/{'9' * 1000}")
+        missing = [await client.get(f"/v1/streams/pb.{path}") for path in none]
     assert (page["gap"]["first"], page["gap"]["last"], page["gap"]["state"]) == (5, 7, "open")
     assert [(item["first"], item["detail"]) for item in page["evidence"]] == [(4, {"rows": 4}), (7, {"rows": 7})]
     assert [item["reached"] for item in page["reads"]] == [10, 9, 8, 7]
     assert ([item["reached"] for item in rest["reads"]], rest["next"]) == ([6, 5], None)
-    assert [answer.status_code for answer in missing] == [404, 404]
+    assert [answer.status_code for answer in missing] == [404] * 4

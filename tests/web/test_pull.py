@@ -34,7 +34,7 @@ def forgetting(position: int) -> tuple[str, ...]:
     """What retention does, in its order."""
     chain = f"(SELECT chain FROM log WHERE position = {position})"
     return (
-        f"UPDATE streams SET forgotten = {position}, forgotten_chain = {chain}",
+        f"UPDATE streams SET forgotten = {position}, forgotten_chain = {chain}, forgotten_below = {position + 1}",
         f"DELETE FROM events WHERE sequence <= {position}",
         f"DELETE FROM log WHERE position <= {position}",
     )
