@@ -121,7 +121,9 @@ def _silencing(group: typer.Typer, edge: Edge) -> None:
 
     @group.command()
     def unsilence(
-        silence_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The silence's id.")],
+        silence_id: Annotated[
+            int, typer.Argument(metavar="ID", min=1, max=silences.ID_MAX, help="The silence's id.")
+        ],
         as_json: Json = False,
     ) -> None:
         """End a silence before its time."""

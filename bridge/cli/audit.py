@@ -8,6 +8,7 @@ from bridge.cli import show
 from bridge.cli.edge import Edge
 from bridge.cli.operating import acted, line
 from bridge.clock import SystemClock
+from bridge.core.event import SEQUENCE_MAX
 from bridge.store import audit as store
 
 COLUMNS = ("id", "ago", "actor", "action", "subject", "detail")
@@ -26,7 +27,9 @@ def register(app: typer.Typer, edge: Edge) -> None:
     @group.command("list")
     def listing(
         subject: Annotated[str | None, typer.Option(help="Only what was done to this one.")] = None,
-        before: Annotated[int | None, typer.Option(min=1, help="Only older than the one with this id.")] = None,
+        before: Annotated[
+            int | None, typer.Option(min=1, max=SEQUENCE_MAX, help="Only older than the one with this id.")
+        ] = None,
         limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
         as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
     ) -> None:

@@ -9,6 +9,7 @@ from bridge.cli import destinations_changing, parked, show
 from bridge.cli.edge import Edge
 from bridge.cli.operating import acted, utc
 from bridge.clock import SystemClock
+from bridge.core.event import SEQUENCE_MAX
 from bridge.operate import telling
 from bridge.operate.acting import Acting
 from bridge.operate.telling import Told
@@ -79,11 +80,15 @@ def _attempts(group: typer.Typer, edge: Edge) -> None:
     def attempts(
         name: Name,
         stream: Annotated[str | None, typer.Option(help="Only of this stream.")] = None,
-        position: Annotated[int | None, typer.Option(min=1, help="Only about this position.")] = None,
+        position: Annotated[
+            int | None, typer.Option(min=1, max=SEQUENCE_MAX, help="Only about this position.")
+        ] = None,
         outcome: Annotated[str | None, typer.Option(help="accepted, refused or unknown.")] = None,
         since: Annotated[datetime | None, typer.Option(help="Ended then or later (UTC).")] = None,
         until: Annotated[datetime | None, typer.Option(help="Begun before then (UTC).")] = None,
-        before: Annotated[int | None, typer.Option(min=1, help="Only older than the one with this id.")] = None,
+        before: Annotated[
+            int | None, typer.Option(min=1, max=SEQUENCE_MAX, help="Only older than the one with this id.")
+        ] = None,
         limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
         as_json: Json = False,
     ) -> None:

@@ -8,6 +8,7 @@ from bridge.cli import show
 from bridge.cli.edge import Edge
 from bridge.cli.operating import acted
 from bridge.clock import SystemClock
+from bridge.core.event import SEQUENCE_MAX
 from bridge.operate import parking
 from bridge.operate.acting import Acting
 from bridge.store import parked as store
@@ -19,7 +20,7 @@ LIMIT_MAX = 1_000
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON.")]
 Name = Annotated[str, typer.Argument(help="The destination's name.")]
 Stream = Annotated[str, typer.Argument(help="The entry's stream.")]
-Position = Annotated[int, typer.Argument(min=1, help="The entry's position.")]
+Position = Annotated[int, typer.Argument(min=1, max=SEQUENCE_MAX, help="The entry's position.")]
 
 
 def register(group: typer.Typer, edge: Edge) -> None:
@@ -61,7 +62,7 @@ def _ending(within: typer.Typer, edge: Edge) -> None:
     def redeliver(
         name: Name,
         stream: Annotated[str | None, typer.Argument(help="The entry's stream.")] = None,
-        position: Annotated[int | None, typer.Argument(min=1, help="The entry's position.")] = None,
+        position: Annotated[int | None, typer.Argument(min=1, max=SEQUENCE_MAX, help="The entry's position.")] = None,
         everything: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
         as_json: Json = False,
     ) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 SILENCES_MAX = 1_000
+ID_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,21 @@ def test_a_secret_comes_from_a_variable_or_is_made_and_shown_alone(bridge: Bridg
     assert "NONE is not set" in bridge.refused("destinations", "rotate", "ledger", "--secret", "NONE", code=2)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit", "list", "--before"),
+        ("destinations", "attempts", "books", "--before"),
+        ("destinations", "attempts", "books", "--position"),
+        ("alerts", "unsilence"),
+        ("destinations", "parked", "show", "books", "pb.events"),
+        ("destinations", "parked", "redeliver", "books", "pb.events"),
+    ],
+)
+def test_a_number_that_is_larger_than_any_is_a_matter_of_usage(bridge: Bridge, words: tuple[str, ...]) -> None:
+    assert "less than or equal" in bridge.refused(*words, "9" * 20, code=2)
+
+
 def test_what_cannot_be_done_is_told_in_words(bridge: Bridge) -> None:
     refusals = {
         ("create", "ledger", "--url", "http://a.example/"): "https://",

@@ -30,7 +30,6 @@ from bridge.web.page.live import Context, Live
 PATH = "/alerts"
 FIRING_MAX = 200
 ENDED_MAX = 50
-SILENCE_ID_MAX = 2**31 - 1
 SEVERAL = "*"
 
 
@@ -152,7 +151,7 @@ async def _told(conn: AsyncConnection, found: Sequence[Alert], holding: Sequence
 
 def _id(request: Request) -> int:
     silence_id = int(request.path_params["id"])
-    if silence_id > SILENCE_ID_MAX:
+    if silence_id > silences.ID_MAX:
         raise Unknown("there is no such silence")
     return silence_id
 
