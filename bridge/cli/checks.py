@@ -33,6 +33,7 @@ VENUE_TIMEOUT_S = 15.0
 RESOLVE_TIMEOUT_S = 5.0
 CLOCK_SKEW_MAX_S = 5.0
 LOOK_BACK = timedelta(seconds=10)
+TOKEN_CHARS_MIN = 20
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -50,7 +51,11 @@ class Check:
 def of_access(settings: Settings) -> Iterator[Check]:
     """Who can read the API."""
     if settings.api_token is not None:
-        yield Check("ok", "api", "readable with the bearer token")
+        if len(settings.api_token.get_secret_value()) < TOKEN_CHARS_MIN:
+            todo = f"make BRIDGE_API_TOKEN {TOKEN_CHARS_MIN} random characters or more"
+            yield Check("warn", "api", "the bearer token is so short that it can be guessed", todo)
+        else:
+            yield Check("ok", "api", "readable with the bearer token")
     elif is_loopback(settings.host) or settings.host == "localhost":
         yield Check("ok", "api", "readable from this machine only")
     else:

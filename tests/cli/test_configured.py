@@ -176,6 +176,15 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(
     assert "wrong-key" not in told.output
 
 
+@pytest.mark.parametrize("token, level", [("t0ken-of-19-letters", "warn"), ("t0ken-of-20-letters.", "ok")])
+def test_the_doctor_wants_a_token_that_nobody_guesses(
+    invoke: Invoke, database_url: str, token: str, level: str
+) -> None:
+    told = invoke({"DATABASE_URL": database_url, "BRIDGE_API_TOKEN": token}, "doctor", "--json")
+    assert [check["level"] for check in json.loads(told.stdout)["checks"] if check["subject"] == "api"] == [level]
+    assert token not in told.output
+
+
 def test_the_doctor_names_the_problems_of_the_configuration_first(invoke: Invoke, tmp_path: Path) -> None:
     environ = written(tmp_path)
     del environ["PB_API_KEY"]
