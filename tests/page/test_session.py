@@ -50,7 +50,7 @@ async def test_the_cookie_does_not_hold_the_token(engine: AsyncEngine) -> None:
     assert tokens.digest_of(token.encode()).hex() not in str(read)
 
 
-@pytest.mark.parametrize("where", [0, 10, -1])
+@pytest.mark.parametrize("where", [0, 10, -2])  # of the last sign not every bit counts
 async def test_a_cookie_that_was_tampered_with_is_nobodys(engine: AsyncEngine, where: int) -> None:
     async with reading(engine, token="right", peer="203.0.113.9") as client:
         await sign_in(client, "right")
