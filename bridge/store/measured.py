@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.core.destination import matcher
-from bridge.store import alerts, budgets, connections, counters, notices
+from bridge.store import alerts, budgets, choices, connections, counters, notices
 from bridge.store.budgets import UpstreamBudget
 from bridge.store.connections import Connection
 from bridge.store.counters import Key
@@ -21,8 +20,6 @@ from bridge.store.engine import store_errors
 
 ROWS_MAX = 1000
 """Of destinations, of sources, and of everything else that is configured."""
-CHOICES_MAX = 200_000
-"""Streams looked at for who chooses among them, and pairs of both. Whoever is beyond that counts as taking all."""
 AGES_S = {"1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "1d": 86_400}
 """Open gaps are counted by the first of these that they are younger than, or as ``older``."""
 OLDER = "older"
@@ -176,13 +173,6 @@ _DESTINATIONS = text("""
 SELECT count(*) FROM destinations WHERE origin = 'api' OR name = ANY (CAST(:file AS text[]))
 """)
 
-_GLOBS = text("""
-SELECT id, policy -> 'streams' FROM destinations
-WHERE jsonb_typeof(policy -> 'streams') = 'array' AND NOT policy -> 'streams' @> '["*"]' ORDER BY name LIMIT :limit
-""")
-
-_NAMES = text("SELECT id, name FROM streams ORDER BY id")
-
 # The log is asked only for cursors that are behind, and once for each place in it: destinations that stopped at
 # the same time stand at the same place. Of those who choose, the cursors on streams they no longer choose are of the
 # past.
@@ -226,7 +216,8 @@ async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, 
     of_file, of_sources = {"file": list(configured.destinations)}, {"sources": list(sources)}
     rows = await _rows(conn, _STREAMS, {"limit": streams_max, **of_sources})
     streams = [StreamFigures(*row) for row in rows]
-    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, {**bound, **of_file, **await _choices(conn)})]
+    chosen = await choices.read(conn, limit=ROWS_MAX)
+    takers = [Taker(*row) for row in await _rows(conn, _TAKERS, {**bound, **of_file, **chosen})]
     untold = await notices.waiting(conn)
     heard_of = [Source(*row) for row in await _rows(conn, _SOURCES, bound)]
     sockets = await connections.listing(conn, limit=ROWS_MAX)
@@ -257,27 +248,6 @@ async def read(conn: AsyncConnection, *, now: datetime, configured: Configured, 
 
 async def _rows(conn: AsyncConnection, statement: TextClause, values: Mapping[str, object]) -> list[Any]:
     return list((await conn.execute(statement, values)).all())
-
-
-async def _choices(conn: AsyncConnection) -> dict[str, list[int]]:
-    """Which streams are chosen by the destinations that do not take all of them, for as many as there is room."""
-    globs = {row[0]: tuple(row[1]) for row in await _rows(conn, _GLOBS, {"limit": ROWS_MAX})}
-    names = await _rows(conn, _NAMES, {}) if globs else []
-    by_globs: dict[tuple[str, ...], list[int]] = {}
-    choices: dict[str, list[int]] = {"choosing": [], "choosers": [], "chosen": []}
-    for destination_id, wanted in globs.items():
-        if wanted not in by_globs:
-            if (len(by_globs) + 1) * len(names) > CHOICES_MAX:
-                break
-            fits = matcher(wanted)
-            by_globs[wanted] = [stream_id for stream_id, name in names if fits(name)]
-        chosen = by_globs[wanted]
-        if len(choices["chosen"]) + len(chosen) > CHOICES_MAX:
-            break
-        choices["choosing"].append(destination_id)
-        choices["choosers"] += [destination_id] * len(chosen)
-        choices["chosen"] += chosen
-    return choices
 
 
 async def _attended(conn: AsyncConnection, names: Sequence[str], now: datetime) -> dict[str, bool]:

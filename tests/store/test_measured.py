@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.core.budget import Left
 from bridge.metrics import Metrics
-from bridge.store import budgets, connections, cursors, destinations, leases, managed, measured, notices
+from bridge.store import budgets, choices, connections, cursors, destinations, leases, managed, measured, notices
 from bridge.store.measured import Configured
 from bridge.store.notices import Draft
 from tests.logs import START, append_events
@@ -65,7 +65,7 @@ async def test_a_destination_waits_only_for_streams_that_it_still_asks_for(
         assert f'bridge_delivery_backlog{{destination="{name}"}} {backlog}.0\n' in told
         assert f'bridge_delivery_streams_failing{{destination="{name}"}} {failing}.0\n' in told
     assert 'bridge_delivery_oldest_seconds{destination="nobody"} 0.0\n' in told
-    monkeypatch.setattr(measured, "CHOICES_MAX", 1)
+    monkeypatch.setattr(choices, "CHOICES_MAX", 1)
     told = await series(engine, Configured(destinations=tuple(globs)))
     assert 'bridge_delivery_backlog{destination="ledger"} 6.0\n' in told, "there is no room, and nothing is hidden"
 
