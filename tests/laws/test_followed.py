@@ -80,11 +80,17 @@ async def test_a_hole_that_is_longer_than_an_answer_is_healed_from_several(
     assert Kind.GAP not in {entry.kind for entry in await world.entries()}
 
 
-async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(engine: AsyncEngine) -> None:
-    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, swallow_rate=0.2), channel=KEYED)
+async def after_a_minute(engine: AsyncEngine, lies: Lies) -> Market:
+    """A market that has traded for a minute, with everything told that will be without an audit."""
+    world = Market(engine, seed=5, lies=lies, channel=KEYED)
     await world.begin()
     await world.run(60)
     await world.calm()
+    return world
+
+
+async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(engine: AsyncEngine) -> None:
+    world = await after_a_minute(engine, Lies(cut_rate=0.0, swallow_rate=0.2))
     assert world.stream is not None
     looked = await world.mender.audit(world.stream)
     assert looked is not None
@@ -99,11 +105,8 @@ async def test_what_the_socket_swallowed_is_found_by_the_audit_and_told_late(eng
 async def test_what_an_audit_found_is_on_record_with_the_entries_that_tell_it_and_not_before(
     engine: AsyncEngine,
 ) -> None:
-    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, swallow_rate=0.2), channel=KEYED)
+    world = await after_a_minute(engine, Lies(cut_rate=0.0, swallow_rate=0.2))
     keeper = Keeper(engine, world.clock, Loud(world.clock))
-    await world.begin()
-    await world.run(60)
-    await world.calm()
     looked = None
     for is_killed in (True, False):
         assert world.stream is not None
@@ -124,10 +127,7 @@ async def test_what_an_audit_found_is_on_record_with_the_entries_that_tell_it_an
 
 
 async def test_an_audit_claims_no_more_than_the_answer_reaches(engine: AsyncEngine) -> None:
-    world = Market(engine, seed=5, lies=Lies(cut_rate=0.0, error_rate=0.0, rows_max=40), channel=KEYED)
-    await world.begin()
-    await world.run(60)
-    await world.calm()
+    world = await after_a_minute(engine, Lies(cut_rate=0.0, error_rate=0.0, rows_max=40))
     assert world.stream is not None
     looked = await world.mender.audit(world.stream)
     assert looked is not None
